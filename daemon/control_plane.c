@@ -1,0 +1,346 @@
+/* control_plane.c - sockets first, then workers, then signals. */
+#include "daemon/control_plane.h"
+
+#include "daemon/log.h"
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* What the daemon needs for itself besides sessions: the standard ones, the log, signals,
+ * reload; for each worker its loop and questions to DNS; for each worker and address a socket
+ * and a reserve. */
+enum { FILES_FIXED = 16, FILES_A_WORKER = 8, FILES_A_LISTENER = 2 };
+
+static const double report_interval = 60;
+
+struct control_plane {
+    struct config *config; /* borrowed from the caller */
+    struct ev_loop *loop;
+    struct workers workers;
+    struct listener_limits *limits; /* one for each [listener] */
+    uint64_t *queue_reported;       /* likewise: what was logged already */
+    atomic_uint ended;              /* workers */
+    bool draining;
+    ev_signal term, interrupt, hangup;
+    ev_async worker_ended;
+    ev_timer drain_deadline, report;
+};
+
+static unsigned cpus_allowed(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n < 1 ? 1 : n > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)n;
+}
+
+/* ---- descriptors ---- */
+
+static uint64_t raise_file_limit(const struct config *config)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    if (config->max_files && (rlim_t)config->max_files < limit.rlim_max)
+        limit.rlim_cur = (rlim_t)config->max_files;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_message(LOG_WARNING, "limits", "cannot set the descriptor limit: %s", strerror(errno));
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+static void bound_sessions(struct control_plane *cp, unsigned addresses)
+{
+    uint64_t files = raise_file_limit(cp->config), wanted = 0;
+    uint64_t fixed =
+        FILES_FIXED + cp->workers.count * (FILES_A_WORKER + (uint64_t)addresses * FILES_A_LISTENER);
+    uint64_t allowed = limit_sessions_for_files(files, fixed);
+
+    limit_init(&cp->workers.sessions, allowed);
+    for (unsigned i = 0; i < cp->config->listener_count; i++)
+        wanted += (uint64_t)cp->config->listeners[i].max_connections;
+    if (wanted > allowed)
+        log_message(LOG_WARNING, "limits",
+                    "the descriptor limit of %llu allows %llu sessions at a time, max_connections "
+                    "asks for %llu",
+                    (unsigned long long)files, (unsigned long long)allowed,
+                    (unsigned long long)wanted);
+}
+
+/* ---- listening sockets ---- */
+
+/* [::] takes IPv4 clients too, unless 0.0.0.0 is listened on with the same port. */
+static bool needs_v6_only(const struct config *config, const struct ip_endpoint *endpoint)
+{
+    if (endpoint->ip.family != IP_V6 || !ip_is_unspecified(&endpoint->ip))
+        return true;
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+
+        for (unsigned j = 0; j < listener->address_count; j++) {
+            const struct ip_endpoint *other = &listener->addresses[j].endpoint;
+
+            if (other->ip.family == IP_V4 && ip_is_unspecified(&other->ip) &&
+                other->port == endpoint->port)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool family_is_missing(const struct stream_error *error)
+{
+    return error->code == EADDRNOTAVAIL || error->code == EAFNOSUPPORT;
+}
+
+static void log_cannot_listen(enum log_level level, const struct config_listener *listener,
+                              const struct ip_endpoint *endpoint, const struct stream_error *error)
+{
+    char text[ENDPOINT_TEXT_MAX], name[STREAM_ERROR_NAME_MAX];
+    struct log_record record;
+
+    if (!log_wants(level))
+        return;
+    endpoint_format(endpoint, text);
+    log_begin(&record, level, "listen");
+    log_record_string(&record, "listener", listener->name);
+    log_record_string(&record, "address", text);
+    log_record_string(&record, "error", stream_error_name(error, name));
+    log_record_string(&record, "message",
+                      error->code == EADDRINUSE ? "address in use: another program listens there"
+                                                : strerror(error->code));
+    log_commit(&record);
+}
+
+static void log_listening(const struct config_listener *listener,
+                          const struct ip_endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    struct log_record record;
+
+    if (!log_wants(LOG_NOTICE))
+        return;
+    endpoint_format(endpoint, text);
+    log_begin(&record, LOG_NOTICE, "listening");
+    log_record_string(&record, "listener", listener->name);
+    log_record_string(&record, "address", text);
+    log_commit(&record);
+}
+
+/* One socket for each worker on one address. 1: done; 0: an optional family is missing; -1:
+ * failed, and logged. */
+static int open_address(struct control_plane *cp, const struct config_listener *listener,
+                        struct listener_limits *limits, const struct config_address *address)
+{
+    bool v6_only = needs_v6_only(cp->config, &address->endpoint);
+    struct ip_endpoint bound = address->endpoint;
+    struct stream_error error;
+
+    if (!listener_probe(&bound, v6_only, &error))
+        goto fail;
+    for (unsigned i = 0; i < cp->workers.count; i++) {
+        int fd = listener_open_socket(&bound, (int)listener->queue, true, v6_only, &bound, &error);
+
+        if (fd < 0)
+            goto fail;
+        workers_add_listener(&cp->workers, i, fd, listener, limits);
+    }
+    log_listening(listener, &bound);
+    return 1;
+fail:
+    if (address->optional && family_is_missing(&error)) {
+        log_cannot_listen(LOG_NOTICE, listener, &bound, &error);
+        return 0;
+    }
+    log_cannot_listen(LOG_ERROR, listener, &bound, &error);
+    return -1;
+}
+
+static bool open_listener(struct control_plane *cp, unsigned index)
+{
+    const struct config_listener *listener = &cp->config->listeners[index];
+    struct listener_limits *limits = &cp->limits[index];
+    int opened = 0;
+
+    limit_init(&limits->sessions, (uint64_t)listener->max_connections);
+    limit_init(&limits->waiting, (uint64_t)listener->queue);
+    for (unsigned i = 0; i < listener->address_count; i++) {
+        int result = open_address(cp, listener, limits, &listener->addresses[i]);
+
+        if (result < 0)
+            return false;
+        opened += result;
+    }
+    if (opened == 0)
+        log_message(LOG_ERROR, "listen", "none of the addresses of listener %s can be bound",
+                    listener->name);
+    return opened > 0;
+}
+
+static unsigned count_addresses(const struct config *config)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < config->listener_count; i++)
+        n += config->listeners[i].address_count;
+    return n;
+}
+
+/* ---- while it runs ---- */
+
+static void report_queue(struct control_plane *cp)
+{
+    for (unsigned i = 0; i < cp->config->listener_count; i++) {
+        uint64_t closed = atomic_load(&cp->limits[i].queue_closed);
+        struct log_record record;
+
+        if (closed == cp->queue_reported[i] || !log_wants(LOG_NOTICE))
+            continue;
+        log_begin(&record, LOG_NOTICE, "refused");
+        log_record_string(&record, "listener", cp->config->listeners[i].name);
+        log_record_number(&record, "queue", closed - cp->queue_reported[i]);
+        log_commit(&record);
+        cp->queue_reported[i] = closed;
+    }
+}
+
+static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    report_queue(w->data);
+}
+
+static void stop(struct control_plane *cp)
+{
+    log_message(LOG_NOTICE, "stop", "stopping at once");
+    workers_command(&cp->workers, WORKER_STOP);
+}
+
+static void on_interrupt(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    stop(w->data);
+}
+
+static void on_drain_deadline(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    stop(w->data);
+}
+
+static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    struct control_plane *cp = w->data;
+
+    if (cp->draining) {
+        stop(cp);
+        return;
+    }
+    cp->draining = true;
+    log_message(LOG_NOTICE, "drain", "no new connections; sessions may finish within %lld ms",
+                (long long)cp->config->drain_timeout);
+    workers_command(&cp->workers, WORKER_DRAIN);
+    ev_timer_set(&cp->drain_deadline, (double)cp->config->drain_timeout / 1000., 0.);
+    ev_timer_start(loop, &cp->drain_deadline);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    log_reopen();
+    log_message(LOG_NOTICE, "reload",
+                "the log was opened again; this version does not re-read its configuration");
+}
+
+/* In a worker's thread. */
+static void on_ended(void *context)
+{
+    struct control_plane *cp = context;
+
+    atomic_fetch_add(&cp->ended, 1);
+    ev_async_send(cp->loop, &cp->worker_ended);
+}
+
+static void on_worker_ended(struct ev_loop *loop, ev_async *w, int revents)
+{
+    struct control_plane *cp = w->data;
+
+    if (atomic_load(&cp->ended) == cp->workers.count)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void watch_signal(struct control_plane *cp, ev_signal *w, int number,
+                         void (*callback)(struct ev_loop *, ev_signal *, int))
+{
+    ev_signal_init(w, callback, number);
+    w->data = cp;
+    ev_signal_start(cp->loop, w);
+}
+
+static void watch(struct control_plane *cp)
+{
+    watch_signal(cp, &cp->term, SIGTERM, on_term);
+    watch_signal(cp, &cp->interrupt, SIGINT, on_interrupt);
+    watch_signal(cp, &cp->hangup, SIGHUP, on_hangup);
+    ev_async_init(&cp->worker_ended, on_worker_ended);
+    ev_async_start(cp->loop, &cp->worker_ended);
+    ev_init(&cp->drain_deadline, on_drain_deadline);
+    ev_timer_init(&cp->report, on_report, report_interval, report_interval);
+    ev_timer_start(cp->loop, &cp->report);
+    cp->worker_ended.data = cp->drain_deadline.data = cp->report.data = cp;
+}
+
+/* Workers take no signals: they are the control plane's. */
+static bool start_workers(struct control_plane *cp)
+{
+    sigset_t all, before;
+    bool started;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    started = workers_start(&cp->workers);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+int control_plane_run(struct config *config)
+{
+    struct control_plane cp = {.config = config};
+    unsigned addresses = count_addresses(config);
+    unsigned count =
+        config->workers == CONFIG_WORKERS_AUTO ? cpus_allowed() : (unsigned)config->workers;
+    int status = 1;
+
+    cp.loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+    cp.limits = calloc(config->listener_count, sizeof *cp.limits);
+    cp.queue_reported = calloc(config->listener_count, sizeof *cp.queue_reported);
+    if (!cp.loop || !cp.limits || !cp.queue_reported)
+        goto out;
+    cp.workers.ended = on_ended;
+    cp.workers.context = &cp;
+    if (!workers_init(&cp.workers, count, config, addresses))
+        goto out;
+    bound_sessions(&cp, addresses);
+    for (unsigned i = 0; i < config->listener_count; i++)
+        if (!open_listener(&cp, i))
+            goto out;
+    watch(&cp);
+    if (!start_workers(&cp))
+        goto out;
+    log_message(LOG_NOTICE, "ready", "serving with %u worker%s", count, count == 1 ? "" : "s");
+    ev_run(cp.loop, 0);
+    report_queue(&cp);
+    log_message(LOG_NOTICE, "end", "all sessions have ended");
+    status = 0;
+out:
+    workers_done(&cp.workers);
+    if (cp.loop)
+        ev_loop_destroy(cp.loop);
+    free(cp.limits);
+    free(cp.queue_reported);
+    return status;
+}

@@ -1,0 +1,12 @@
+/* control_plane.h - the main thread: binds the sockets, starts the workers, waits for signals,
+ * ends it all. It never carries a session. */
+#ifndef PAIRSOCKS_CONTROL_PLANE_H
+#define PAIRSOCKS_CONTROL_PLANE_H
+
+#include "config/config.h"
+
+/* Serves until told to stop. Returns the exit status: 0 after a drain or a stop, 1 when it could
+ * not start (the reason is logged). The log is open. */
+int control_plane_run(struct config *config);
+
+#endif

@@ -1,0 +1,41 @@
+/* limits.c - counting places. */
+#include "daemon/limits.h"
+
+/* A session has a descriptor to its client and one to its target. */
+enum { FILES_A_SESSION = 2 };
+
+void limit_init(struct limit *limit, uint64_t max)
+{
+    limit->max = max;
+    atomic_init(&limit->used, 0);
+    atomic_init(&limit->starved, false);
+}
+
+static bool try_take(struct limit *limit)
+{
+    if (atomic_fetch_add(&limit->used, 1) < limit->max)
+        return true;
+    atomic_fetch_sub(&limit->used, 1);
+    return false;
+}
+
+bool limit_take(struct limit *limit)
+{
+    if (try_take(limit))
+        return true;
+    /* Say that we wait, then look again: a place that was given back in between would be missed
+     * otherwise. */
+    atomic_store(&limit->starved, true);
+    return try_take(limit);
+}
+
+bool limit_give(struct limit *limit)
+{
+    atomic_fetch_sub(&limit->used, 1);
+    return atomic_load(&limit->starved) && atomic_exchange(&limit->starved, false);
+}
+
+uint64_t limit_sessions_for_files(uint64_t files, uint64_t fixed)
+{
+    return files >= fixed + FILES_A_SESSION ? (files - fixed) / FILES_A_SESSION : 1;
+}

@@ -1,0 +1,40 @@
+/* log.h - the daemon's log. Any thread may log; no thread ever waits for the log's reader.
+ *
+ * Each logging thread has a ring of its own; one writing thread empties the rings in batches. It
+ * is a thread of its own, not the control plane, because a write to a file or to an inherited
+ * pipe or terminal cannot be made non-blocking without changing it for others, and a stuck
+ * reader must not stop signals either. Lines that found no place are counted, and the count is
+ * logged once there is place again. Lines of one thread keep their order. */
+#ifndef PAIRSOCKS_LOG_H
+#define PAIRSOCKS_LOG_H
+
+#include "config/config.h"
+#include "daemon/log_record.h"
+
+/* Starts the writing thread. False with a message on stderr. Before it, and after log_close(),
+ * lines go straight to stderr. */
+bool log_open(const struct config *config);
+
+/* Writes what waits, for a second at most, and ends the writing thread. */
+void log_close(void);
+
+/* A log file is opened again by its name (after rotation). */
+void log_reopen(void);
+
+/* Gives the calling thread its ring; without one its lines are lost. False without memory. */
+bool log_attach_thread(void);
+
+bool log_wants(enum log_level level);
+
+/* Begins a record with its time, level (for all but sessions) and event. */
+void log_begin(struct log_record *record, enum log_level level, const char *event);
+void log_begin_session(struct log_record *record);
+
+/* Ends the record and queues it. */
+void log_commit(struct log_record *record);
+
+/* A record with nothing but a message. */
+void log_message(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

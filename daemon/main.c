@@ -1,0 +1,97 @@
+/* main.c - pairsocksd: the command line, the configuration, and then the control plane. */
+#include "daemon/control_plane.h"
+#include "daemon/log.h"
+
+#include <config.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: pairsocksd [-c FILE] [--check] [--version] [--help]\n"
+    "\n"
+    "A SOCKS4, 4a and 5 proxy, in the foreground.\n"
+    "\n"
+    "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
+    "                     else none: it serves 127.0.0.1:1080 and [::1]:1080\n"
+    "      --check        checks the configuration, says so, and exits\n"
+    "      --version      prints the version\n"
+    "      --help         prints this\n"
+    "\n"
+    "SIGTERM: no new connections, sessions may finish. SIGINT, or SIGTERM again: stops at once.\n"
+    "SIGHUP: opens the log file again.\n";
+
+struct command_line {
+    const char *file;
+    bool check;
+};
+
+/* -1: go on; else the exit status. */
+static int parse_command_line(int argc, char **argv, struct command_line *ret)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            ret->file = optarg;
+            break;
+        case 'k':
+            ret->check = true;
+            break;
+        case 'v':
+            puts("pairsocksd " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "pairsocksd: unexpected argument: %s\n%s", argv[optind], usage);
+        return EXIT_USAGE;
+    }
+    if (!ret->file && access(CONFIG_DEFAULT_FILE, F_OK) == 0)
+        ret->file = CONFIG_DEFAULT_FILE;
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line command_line = {0};
+    int status = parse_command_line(argc, argv, &command_line);
+    struct config *config;
+
+    if (status >= 0)
+        return status;
+    config = command_line.file ? config_load(command_line.file, stderr) : config_default();
+    if (!config)
+        return EXIT_FAILURE;
+    if (command_line.check) {
+        printf("%s: ok\n", command_line.file ? command_line.file : "built-in default");
+        config_unref(config);
+        return EXIT_SUCCESS;
+    }
+    signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
+    status = EXIT_FAILURE;
+    if (log_open(config)) {
+        status = control_plane_run(config);
+        log_close();
+    }
+    config_unref(config);
+    return status;
+}

@@ -1,0 +1,64 @@
+/* session.h - one client, from accept to the log line: handshake, dial, reply, relay. A session
+ * belongs to one worker and frees itself. The worker starts it; after that only events of its
+ * two pairs and its timer drive it. */
+#ifndef PAIRSOCKS_SESSION_H
+#define PAIRSOCKS_SESSION_H
+
+#include "daemon/frontend.h"
+#include "daemon/relay.h"
+#include "daemon/worker.h"
+
+enum session_state {
+    SESSION_HANDSHAKE, /* reading the greeting and the request */
+    SESSION_DIALING,   /* resolving and connecting */
+    SESSION_RELAY,     /* the target stands, the client knows it */
+    SESSION_REFUSING,  /* a refusal is on its way; what the client still sends is thrown away */
+    SESSION_ENDED,     /* freed when the step is over */
+};
+
+struct session {
+    struct worker *worker; /* borrowed, as the listener */
+    struct worker_listener *listener;
+    struct session *next, *previous; /* in one of the worker's lists */
+    struct stream_pair client, target;
+    struct relay_direction up, down; /* client to target, target to client */
+    struct handshake *handshake;     /* owned; NULL once the reply is sent */
+    ev_timer timer;
+    uint64_t timer_due; /* ms; what the timer is set to */
+    uint64_t id;
+    uint64_t started, dialed, replied; /* ms; 0 = not yet */
+    uint64_t active;                   /* ms; when anything last moved */
+    uint64_t up_moved, down_moved;     /* ms; when this direction last moved, or began to wait */
+    uint64_t discarded;                /* bytes thrown away while refusing */
+    struct ip_endpoint peer;           /* the client */
+    struct ip_endpoint address;        /* of the target; connected or last tried */
+    char *target_name; /* owned, of any bytes; NULL when the client gave an address */
+    uint8_t target_name_length;
+    struct ip_address target_ip;
+    uint16_t target_port;
+    uint8_t command; /* enum socks_command as asked, 0 = none yet */
+    uint8_t state;   /* enum session_state */
+    bool keepalive_set;
+    bool reset_client, reset_target; /* how to end */
+    const char *protocol;            /* as logged */
+    struct stream_error error;       /* the first */
+};
+
+/* Takes over an accepted descriptor, whose place in the limits is reserved. */
+void session_start(struct worker_listener *listener, int fd, const struct ip_endpoint *peer);
+
+/* Ends it at once with resets. */
+void session_abort(struct session *session, struct stream_error error);
+
+/* session_log.c: the line at a session's end (config.md, "The session line"). */
+void session_log(const struct session *session);
+
+/* session_queue.c: makes room for one more session whose request is not complete. False: there
+ * is none, the newcomer is to be closed. */
+bool session_queue_make_room(struct worker_listener *listener, const struct ip_endpoint *newcomer);
+
+/* Doubly linked, owned by nobody: a list of a worker. */
+void session_list_add(struct session_list *list, struct session *session);
+void session_list_remove(struct session_list *list, struct session *session);
+
+#endif

@@ -1,0 +1,448 @@
+/* address.c - text to address and back, by hand: inet_aton and friends take spellings that mean
+ * different things to different programs. */
+#include "streams/address.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int hex_value(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* A decimal number of at most `max` without leading zeros; all of the text. */
+static bool parse_decimal(const char *text, size_t n, unsigned max, unsigned *ret)
+{
+    unsigned value = 0;
+
+    if (n == 0 || n > 5 || (n > 1 && text[0] == '0'))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_digit(text[i]))
+            return false;
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    if (value > max)
+        return false;
+    *ret = value;
+    return true;
+}
+
+static bool parse_v4(const char *text, size_t n, uint8_t out[4])
+{
+    const char *end = text + n;
+
+    for (int i = 0; i < 4; i++) {
+        const char *dot = memchr(text, '.', (size_t)(end - text));
+        const char *part_end = dot ? dot : end;
+        unsigned value;
+
+        if ((i < 3) != (dot != NULL) ||
+            !parse_decimal(text, (size_t)(part_end - text), 255, &value))
+            return false;
+        out[i] = (uint8_t)value;
+        text = part_end + 1;
+    }
+    return true;
+}
+
+/* One group of 1 to 4 hexadecimal digits at *at. */
+static bool parse_group(const char **at, const char *end, uint8_t out[2])
+{
+    unsigned value = 0;
+    int digits = 0;
+
+    while (*at < end && hex_value(**at) >= 0) {
+        if (++digits > 4)
+            return false;
+        value = value << 4 | (unsigned)hex_value(**at);
+        (*at)++;
+    }
+    out[0] = (uint8_t)(value >> 8);
+    out[1] = (uint8_t)value;
+    return digits > 0;
+}
+
+static bool parse_v6(const char *text, size_t n, uint8_t out[16])
+{
+    const char *at = text, *end = text + n;
+    uint8_t bytes[16] = {0};
+    size_t have = 0, gap = SIZE_MAX; /* bytes so far; where "::" stood */
+
+    if (n >= 2 && at[0] == ':' && at[1] == ':') {
+        gap = 0;
+        at += 2;
+    }
+    while (at < end) {
+        const char *group = at;
+
+        if (have == 16)
+            return false;
+        if (!parse_group(&at, end,
+                         bytes + have)) /* four digits at most, so a dotted quad gets here whole */
+            return false;
+        if (at < end && *at == '.') {
+            if (have > 12 || !parse_v4(group, (size_t)(end - group), bytes + have))
+                return false;
+            have += 4;
+            break;
+        }
+        have += 2;
+        if (at == end)
+            break;
+        if (*at++ != ':' || at == end)
+            return false;
+        if (*at == ':') {
+            if (gap != SIZE_MAX)
+                return false;
+            gap = have;
+            at++;
+        }
+    }
+    if (gap == SIZE_MAX ? have != 16 : have > 14)
+        return false;
+    memset(out, 0, 16);
+    if (gap == SIZE_MAX)
+        gap = have;
+    memcpy(out, bytes, gap);
+    memcpy(out + 16 - (have - gap), bytes + gap, have - gap);
+    return true;
+}
+
+bool ip_parse(const char *text, size_t n, struct ip_address *ret_ip)
+{
+    struct ip_address ip = {0};
+
+    if (n >= IP_TEXT_MAX)
+        return false;
+    if (memchr(text, ':', n)) {
+        ip.family = IP_V6;
+        if (!parse_v6(text, n, ip.bytes))
+            return false;
+    } else {
+        ip.family = IP_V4;
+        if (!parse_v4(text, n, ip.bytes))
+            return false;
+    }
+    *ret_ip = ip;
+    return true;
+}
+
+static char *put_decimal(char *out, unsigned value)
+{
+    char digits[10];
+    int n = 0;
+
+    do
+        digits[n++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (n)
+        *out++ = digits[--n];
+    return out;
+}
+
+static char *put_v4(char *out, const uint8_t *bytes)
+{
+    for (int i = 0; i < 4; i++) {
+        if (i)
+            *out++ = '.';
+        out = put_decimal(out, bytes[i]);
+    }
+    return out;
+}
+
+/* The longest run of zero groups, the first of equals, of two groups at least (RFC 5952, 4.2). */
+static void longest_zeros(const unsigned groups[8], int *ret_first, int *ret_count)
+{
+    *ret_first = -1;
+    *ret_count = 1;
+    for (int i = 0; i < 8; i++) {
+        int n = 0;
+
+        while (i + n < 8 && groups[i + n] == 0)
+            n++;
+        if (n > *ret_count) {
+            *ret_first = i;
+            *ret_count = n;
+        }
+    }
+}
+
+static char *put_v6(char *out, const uint8_t *bytes)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    unsigned groups[8];
+    int first, count;
+
+    if (memcmp(bytes, mapped, sizeof mapped) == 0) {
+        memcpy(out, "::ffff:", 7);
+        return put_v4(out + 7, bytes + 12);
+    }
+    for (int i = 0; i < 8; i++)
+        groups[i] = (unsigned)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+    longest_zeros(groups, &first, &count);
+    for (int i = 0; i < 8; i++) {
+        bool started = false;
+
+        if (i == first) {
+            *out++ = ':';
+            if (i + count == 8)
+                *out++ = ':';
+            i += count - 1;
+            continue;
+        }
+        if (i)
+            *out++ = ':';
+        for (int shift = 12; shift >= 0; shift -= 4) {
+            unsigned digit = groups[i] >> shift & 0xF;
+
+            started = started || digit || shift == 0;
+            if (started)
+                *out++ = hex[digit];
+        }
+    }
+    return out;
+}
+
+size_t ip_format(const struct ip_address *ip, char *out)
+{
+    char *end = out;
+
+    if (ip->family == IP_V4)
+        end = put_v4(out, ip->bytes);
+    else if (ip->family == IP_V6)
+        end = put_v6(out, ip->bytes);
+    else
+        *end++ = '-';
+    *end = '\0';
+    return (size_t)(end - out);
+}
+
+bool ip_equal(const struct ip_address *a, const struct ip_address *b)
+{
+    return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+struct ip_address ip_unmapped(const struct ip_address *ip)
+{
+    static const uint8_t prefix[12] = {[10] = 0xFF, [11] = 0xFF};
+    struct ip_address v4 = {.family = IP_V4};
+
+    if (ip->family != IP_V6 || memcmp(ip->bytes, prefix, sizeof prefix) != 0)
+        return *ip;
+    memcpy(v4.bytes, ip->bytes + 12, 4);
+    return v4;
+}
+
+bool ip_is_loopback(const struct ip_address *ip)
+{
+    static const struct ip_address v6 = {.family = IP_V6, .bytes = {[15] = 1}};
+
+    return ip->family == IP_V4 ? ip->bytes[0] == 127 : ip_equal(ip, &v6);
+}
+
+bool ip_is_unspecified(const struct ip_address *ip)
+{
+    static const uint8_t zero[16];
+
+    return ip->family != IP_NONE && memcmp(ip->bytes, zero, sizeof zero) == 0;
+}
+
+/* Decimal or hexadecimal digits only: the last label of an address in an odd spelling. */
+static bool label_is_number(const char *label, size_t n)
+{
+    size_t i = 0;
+    bool hex = n >= 2 && label[0] == '0' && lower(label[1]) == 'x';
+
+    for (i = hex ? 2 : 0; i < n; i++)
+        if (hex ? hex_value(label[i]) < 0 : !is_digit(label[i]))
+            return false;
+    return true;
+}
+
+static bool is_name_byte(char c)
+{
+    return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '_';
+}
+
+static bool is_name(const char *text, size_t n)
+{
+    size_t label = 0; /* where the current label starts */
+
+    if (n && text[n - 1] == '.')
+        n--;
+    if (n == 0 || n > 253)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '.') {
+            if (i == label)
+                return false;
+            label = i + 1;
+        } else if (!is_name_byte(text[i]) || i - label >= 63) {
+            return false;
+        }
+    }
+    return label < n && !label_is_number(text + label, n - label);
+}
+
+enum host_kind host_classify(const char *text, size_t n, struct ip_address *ret_ip)
+{
+    if (ip_parse(text, n, ret_ip))
+        return HOST_ADDRESS;
+    return is_name(text, n) ? HOST_NAME : HOST_INVALID;
+}
+
+bool host_name_equal(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    if (a_length && a[a_length - 1] == '.')
+        a_length--;
+    if (b_length && b[b_length - 1] == '.')
+        b_length--;
+    if (a_length != b_length)
+        return false;
+    for (size_t i = 0; i < a_length; i++)
+        if (lower(a[i]) != lower(b[i]))
+            return false;
+    return true;
+}
+
+bool host_name_is_localhost(const char *name, size_t n)
+{
+    static const char localhost[] = "localhost";
+    const size_t length = sizeof localhost - 1;
+
+    if (n && name[n - 1] == '.')
+        n--;
+    if (n < length || !host_name_equal(name + n - length, length, localhost, length))
+        return false;
+    return n == length || name[n - length - 1] == '.';
+}
+
+bool port_parse(const char *text, size_t n, uint16_t *ret_port)
+{
+    unsigned value;
+
+    if (!parse_decimal(text, n, 65535, &value))
+        return false;
+    *ret_port = (uint16_t)value;
+    return true;
+}
+
+bool host_port_split(const char *text, size_t n, const char **ret_host, size_t *ret_host_length,
+                     uint16_t *ret_port)
+{
+    const char *end = text + n, *colon = memrchr(text, ':', n);
+    const char *host = text;
+    size_t length;
+
+    if (!colon || colon == text)
+        return false;
+    length = (size_t)(colon - text);
+    if (text[0] == '[') {
+        if (length < 3 || colon[-1] != ']' || !memchr(text, ':', length))
+            return false;
+        host++;
+        length -= 2;
+    } else if (memchr(text, ':', length)) {
+        return false;
+    }
+    if (!port_parse(colon + 1, (size_t)(end - colon - 1), ret_port))
+        return false;
+    *ret_host = host;
+    *ret_host_length = length;
+    return true;
+}
+
+bool endpoint_parse(const char *text, size_t n, struct ip_endpoint *ret_endpoint)
+{
+    struct ip_endpoint endpoint;
+    const char *host;
+    size_t length;
+
+    if (!host_port_split(text, n, &host, &length, &endpoint.port) ||
+        !ip_parse(host, length, &endpoint.ip))
+        return false;
+    *ret_endpoint = endpoint;
+    return true;
+}
+
+size_t endpoint_format(const struct ip_endpoint *endpoint, char *out)
+{
+    char *end = out;
+
+    if (endpoint->ip.family == IP_NONE)
+        return ip_format(&endpoint->ip, out);
+    if (endpoint->ip.family == IP_V6)
+        *end++ = '[';
+    end += ip_format(&endpoint->ip, end);
+    if (endpoint->ip.family == IP_V6)
+        *end++ = ']';
+    *end++ = ':';
+    end = put_decimal(end, endpoint->port);
+    *end = '\0';
+    return (size_t)(end - out);
+}
+
+bool endpoint_equal(const struct ip_endpoint *a, const struct ip_endpoint *b)
+{
+    return a->port == b->port && ip_equal(&a->ip, &b->ip);
+}
+
+socklen_t endpoint_to_sockaddr(const struct ip_endpoint *endpoint, struct sockaddr_storage *out)
+{
+    /* Only as many bytes as the kernel will read are touched: this is on the way of every
+     * connection. */
+    if (endpoint->ip.family == IP_V4) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+
+        *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
+        memcpy(&in->sin_addr, endpoint->ip.bytes, 4);
+        return sizeof *in;
+    }
+    if (endpoint->ip.family == IP_V6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+        *in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)};
+        memcpy(&in6->sin6_addr, endpoint->ip.bytes, 16);
+        return sizeof *in6;
+    }
+    *out = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    return sizeof out->ss_family;
+}
+
+struct ip_endpoint endpoint_from_sockaddr(const struct sockaddr_storage *sa)
+{
+    struct ip_endpoint endpoint = {0};
+
+    if (sa->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+
+        endpoint.ip.family = IP_V4;
+        memcpy(endpoint.ip.bytes, &in->sin_addr, 4);
+        endpoint.port = ntohs(in->sin_port);
+    } else if (sa->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+
+        endpoint.ip.family = IP_V6;
+        memcpy(endpoint.ip.bytes, &in6->sin6_addr, 16);
+        endpoint.port = ntohs(in6->sin6_port);
+    }
+    return endpoint;
+}

@@ -1,0 +1,185 @@
+/* error.h - one error value for the whole project, and its one stable name. Pure: part of the
+ * bottom of the tree, used by everything above it. An error is a value that is copied; it owns
+ * nothing. `{0, 0, 0}` is "no error". The names and replies are the contract of errors.md: a new
+ * error is one row. */
+#ifndef PAIRSOCKS_ERROR_H
+#define PAIRSOCKS_ERROR_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum error_domain {
+    ERROR_DOMAIN_NONE,
+    ERROR_DOMAIN_SOCKS,
+    ERROR_DOMAIN_SYSTEM,
+    ERROR_DOMAIN_STREAM,
+    ERROR_DOMAIN_RESOLVER,
+    ERROR_DOMAIN_POLICY,
+    ERROR_DOMAIN_PROTOCOL,
+    ERROR_DOMAIN_TIMEOUT,
+    ERROR_DOMAIN_CLIENT,
+    ERROR_DOMAIN_DAEMON,
+};
+
+/* Subdomains of ERROR_DOMAIN_SOCKS: the numbers of the CFStream socket additions. */
+enum error_socks {
+    SUBDOMAIN_SOCKS_NONE = 0,
+    SUBDOMAIN_SOCKS_VERSION = 1,
+    SUBDOMAIN_SOCKS_SOCKS4_RESPONSE = 2,
+    SUBDOMAIN_SOCKS_SOCKS5_USERPASS = 3,
+    SUBDOMAIN_SOCKS_SOCKS5_METHOD = 4,
+    SUBDOMAIN_SOCKS_SOCKS5_RESPONSE = 5,
+};
+
+enum error_system {
+    SUBDOMAIN_SYSTEM_CONNECT = 1,
+    SUBDOMAIN_SYSTEM_READ,
+    SUBDOMAIN_SYSTEM_WRITE,
+    SUBDOMAIN_SYSTEM_LISTEN
+};
+enum error_resolver { SUBDOMAIN_RESOLVER_NAME = 1, SUBDOMAIN_RESOLVER_SERVER };
+enum error_policy { SUBDOMAIN_POLICY_LIMIT = 1 };
+enum error_protocol {
+    SUBDOMAIN_PROTOCOL_GREETING = 1,
+    SUBDOMAIN_PROTOCOL_REQUEST,
+    SUBDOMAIN_PROTOCOL_LOOKS_LIKE,
+    SUBDOMAIN_PROTOCOL_COMMAND,
+    SUBDOMAIN_PROTOCOL_ADDRESS,
+};
+
+/* A row that stands for every code of its subdomain that has no row of its own. Where its name
+ * ends in a dot the code is written behind it in decimal. */
+#define ERROR_CODE_ANY (-1)
+
+/* The reply columns: what a client is told when its request ends with this error. 0 = it is closed
+ * without one.
+ *  id, domain, subdomain, code, name, SOCKS4 reply, SOCKS5 reply, HTTP status */
+/* clang-format off */
+#define STREAM_ERROR_TABLE(ROW) \
+    ROW(NONE,                         NONE, 0, 0, "none", 90, 0, 200) \
+    ROW(SYSTEM_CONNECT_REFUSED,       SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, ECONNREFUSED, "system.connect.refused", 91, 5, 502) \
+    ROW(SYSTEM_CONNECT_NETWORK,       SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, ENETUNREACH, "system.connect.network-unreachable", 91, 3, 502) \
+    ROW(SYSTEM_CONNECT_HOST,          SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, EHOSTUNREACH, "system.connect.host-unreachable", 91, 4, 502) \
+    ROW(SYSTEM_CONNECT_TIMEOUT,       SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, ETIMEDOUT, "system.connect.timeout", 91, 6, 504) \
+    ROW(SYSTEM_CONNECT_OTHER,         SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, ERROR_CODE_ANY, "system.connect.other", 91, 1, 502) \
+    ROW(SYSTEM_READ_RESET,            SYSTEM, SUBDOMAIN_SYSTEM_READ, ECONNRESET, "system.read.reset", 0, 0, 0) \
+    ROW(SYSTEM_READ_OTHER,            SYSTEM, SUBDOMAIN_SYSTEM_READ, ERROR_CODE_ANY, "system.read.other", 0, 0, 0) \
+    ROW(SYSTEM_WRITE_RESET,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ECONNRESET, "system.write.reset", 0, 0, 0) \
+    ROW(SYSTEM_WRITE_TIMEOUT,         SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ETIMEDOUT, "system.write.timeout", 0, 0, 0) \
+    ROW(SYSTEM_WRITE_OTHER,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ERROR_CODE_ANY, "system.write.other", 0, 0, 0) \
+    ROW(SYSTEM_LISTEN_ADDRESS_IN_USE, SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, EADDRINUSE, "system.listen.address-in-use", 0, 0, 0) \
+    ROW(SYSTEM_LISTEN_OTHER,          SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, ERROR_CODE_ANY, "system.listen.other", 0, 0, 0) \
+    ROW(STREAM_BAD_STATE,             STREAM, 1, 2, "stream.state.bad-state", 91, 1, 502) \
+    ROW(RESOLVER_NOT_FOUND,           RESOLVER, SUBDOMAIN_RESOLVER_NAME, 1, "resolver.name.not-found", 91, 4, 502) \
+    ROW(RESOLVER_NO_ADDRESS,          RESOLVER, SUBDOMAIN_RESOLVER_NAME, 2, "resolver.name.no-address", 91, 4, 502) \
+    ROW(RESOLVER_TIMEOUT,             RESOLVER, SUBDOMAIN_RESOLVER_NAME, 3, "resolver.name.timeout", 91, 4, 504) \
+    ROW(RESOLVER_INVALID,             RESOLVER, SUBDOMAIN_RESOLVER_NAME, 4, "resolver.name.invalid", 91, 4, 400) \
+    ROW(RESOLVER_EMPTY,               RESOLVER, SUBDOMAIN_RESOLVER_NAME, 5, "resolver.name.invalid", 91, 8, 400) \
+    ROW(RESOLVER_SERVER_FAILED,       RESOLVER, SUBDOMAIN_RESOLVER_SERVER, 1, "resolver.server.failed", 91, 4, 502) \
+    ROW(POLICY_LIMIT_QUEUE,           POLICY, SUBDOMAIN_POLICY_LIMIT, 1, "policy.limit.queue", 0, 1, 503) \
+    ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 91, 1, 503) \
+    ROW(PROTOCOL_GREETING_BAD,        PROTOCOL, SUBDOMAIN_PROTOCOL_GREETING, 1, "protocol.greeting.bad", 0, 0xFF, 400) \
+    ROW(PROTOCOL_REQUEST_BAD,         PROTOCOL, SUBDOMAIN_PROTOCOL_REQUEST, 1, "protocol.request.bad", 91, 1, 400) \
+    ROW(PROTOCOL_LOOKS_LIKE_HTTP,     PROTOCOL, SUBDOMAIN_PROTOCOL_LOOKS_LIKE, 1, "protocol.looks-like.http", 0, 0, 0) \
+    ROW(PROTOCOL_LOOKS_LIKE_TLS,      PROTOCOL, SUBDOMAIN_PROTOCOL_LOOKS_LIKE, 2, "protocol.looks-like.tls", 0, 0, 0) \
+    ROW(PROTOCOL_LOOKS_LIKE_SSH,      PROTOCOL, SUBDOMAIN_PROTOCOL_LOOKS_LIKE, 3, "protocol.looks-like.ssh", 0, 0, 0) \
+    ROW(PROTOCOL_COMMAND_UNSUPPORTED, PROTOCOL, SUBDOMAIN_PROTOCOL_COMMAND, 1, "protocol.command.unsupported", 91, 7, 405) \
+    ROW(PROTOCOL_ADDRESS_UNSUPPORTED, PROTOCOL, SUBDOMAIN_PROTOCOL_ADDRESS, 1, "protocol.address.unsupported", 91, 8, 400) \
+    ROW(TIMEOUT_HANDSHAKE,            TIMEOUT, 1, 1, "timeout.handshake", 0, 0, 408) \
+    ROW(TIMEOUT_IDLE,                 TIMEOUT, 2, 1, "timeout.idle", 0, 0, 0) \
+    ROW(TIMEOUT_HALF_CLOSE,           TIMEOUT, 3, 1, "timeout.half-close", 0, 0, 0) \
+    ROW(CLIENT_GONE,                  CLIENT, 1, 1, "client.gone", 0, 0, 0) \
+    ROW(DAEMON_DRAINED,               DAEMON, 1, 1, "daemon.drained", 0, 0, 0) \
+    ROW(SOCKS_BAD_RESPONSE_ADDRESS,   SOCKS, SUBDOMAIN_SOCKS_NONE, 1, "socks.none.bad-response-address", 91, 1, 502) \
+    ROW(SOCKS_BAD_STATE,              SOCKS, SUBDOMAIN_SOCKS_NONE, 2, "stream.state.bad-state", 91, 1, 502) \
+    ROW(SOCKS_UNKNOWN_CLIENT_VERSION, SOCKS, SUBDOMAIN_SOCKS_NONE, 3, "socks.none.unknown-client-version", 91, 1, 502) \
+    ROW(SOCKS_VERSION,                SOCKS, SUBDOMAIN_SOCKS_VERSION, ERROR_CODE_ANY, "socks.version.", 91, 1, 502) \
+    ROW(SOCKS4_FAILED,                SOCKS, SUBDOMAIN_SOCKS_SOCKS4_RESPONSE, 91, "socks.socks4-response.request-failed", 91, 1, 502) \
+    ROW(SOCKS4_IDENTD_FAILED,         SOCKS, SUBDOMAIN_SOCKS_SOCKS4_RESPONSE, 92, "socks.socks4-response.identd-failed", 92, 1, 502) \
+    ROW(SOCKS4_ID_CONFLICT,           SOCKS, SUBDOMAIN_SOCKS_SOCKS4_RESPONSE, 93, "socks.socks4-response.id-conflict", 93, 1, 502) \
+    ROW(SOCKS4_RESPONSE,              SOCKS, SUBDOMAIN_SOCKS_SOCKS4_RESPONSE, ERROR_CODE_ANY, "socks.socks4-response.", 91, 1, 502) \
+    ROW(SOCKS5_USERPASS,              SOCKS, SUBDOMAIN_SOCKS_SOCKS5_USERPASS, ERROR_CODE_ANY, "socks.socks5-userpass.", 91, 1, 502) \
+    ROW(SOCKS5_NONE_ACCEPTABLE,       SOCKS, SUBDOMAIN_SOCKS_SOCKS5_METHOD, 0xFF, "socks.socks5-method.none-acceptable", 91, 1, 502) \
+    ROW(SOCKS5_METHOD,                SOCKS, SUBDOMAIN_SOCKS_SOCKS5_METHOD, ERROR_CODE_ANY, "socks.socks5-method.", 91, 1, 502) \
+    ROW(SOCKS5_GENERAL_FAILURE,       SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 1, "socks.socks5-response.general-failure", 91, 1, 502) \
+    ROW(SOCKS5_NOT_ALLOWED,           SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 2, "socks.socks5-response.not-allowed", 91, 2, 403) \
+    ROW(SOCKS5_NETWORK_UNREACHABLE,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 3, "socks.socks5-response.network-unreachable", 91, 3, 502) \
+    ROW(SOCKS5_HOST_UNREACHABLE,      SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 4, "socks.socks5-response.host-unreachable", 91, 4, 502) \
+    ROW(SOCKS5_CONNECTION_REFUSED,    SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 5, "socks.socks5-response.connection-refused", 91, 5, 502) \
+    ROW(SOCKS5_TTL_EXPIRED,           SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 6, "socks.socks5-response.ttl-expired", 91, 6, 504) \
+    ROW(SOCKS5_COMMAND_UNSUPPORTED,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 7, "socks.socks5-response.command-not-supported", 91, 7, 502) \
+    ROW(SOCKS5_ADDRESS_UNSUPPORTED,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 8, "socks.socks5-response.address-type-not-supported", 91, 8, 502) \
+    ROW(SOCKS5_RESPONSE,              SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, ERROR_CODE_ANY, "socks.socks5-response.", 91, 1, 502)
+/* clang-format on */
+
+/* ERROR_POLICY_LIMIT_QUEUE, ERROR_TIMEOUT_IDLE ...: one for each row. */
+enum stream_error_id {
+#define ROW(id, domain, subdomain, code, name, socks4, socks5, http) ERROR_##id,
+    STREAM_ERROR_TABLE(ROW)
+#undef ROW
+        ERROR_ID_COUNT
+};
+
+struct stream_error {
+    uint16_t domain; /* enum error_domain */
+    uint16_t subdomain;
+    int32_t code;
+};
+
+/* What a client is told (RFC 1928, 6; the SOCKS4 note; RFC 9110, 15). 0 = nothing, it is closed. */
+struct stream_error_reply {
+    uint8_t socks4;
+    uint8_t socks5;
+    uint16_t http;
+};
+
+#define STREAM_ERROR_NAME_MAX 64
+
+/* The error of a row. For a row whose code is ERROR_CODE_ANY use stream_error_code(). */
+struct stream_error stream_error_of(enum stream_error_id id);
+
+/* The error of row `id`'s subdomain with this code, e.g. (ERROR_SOCKS5_RESPONSE, reply byte) or
+ * (ERROR_SYSTEM_CONNECT_OTHER, errno). */
+struct stream_error stream_error_code(enum stream_error_id id, int code);
+
+/* The error of a failed connect or socket call: descriptor exhaustion is
+ * policy.limit.descriptors, the errno values that mean the same to a user share a name, any
+ * other is system.connect.other. */
+struct stream_error stream_error_connect(int error_number);
+
+/* The error of a failed read or write; a broken pipe is a reset. */
+struct stream_error stream_error_read(int error_number);
+struct stream_error stream_error_write(int error_number);
+
+bool stream_error_is(const struct stream_error *error, enum stream_error_id id);
+static inline bool stream_error_set(const struct stream_error *error)
+{
+    return error->domain != ERROR_DOMAIN_NONE;
+}
+
+/* Stores `error` in `*slot` unless one is there already: the first error wins. */
+void stream_error_keep_first(struct stream_error *slot, struct stream_error error);
+
+/* Stores the more telling one in `*slot` (errors.md: refused, then timeout, then unreachable,
+ * then denied, then the rest): the error of a name is the best explanation that any of its
+ * addresses gave. */
+void stream_error_keep_telling(struct stream_error *slot, struct stream_error error);
+
+/* Writes the stable name, NUL-terminated, into `out` (STREAM_ERROR_NAME_MAX bytes) and returns
+ * it. */
+const char *stream_error_name(const struct stream_error *error, char *out);
+
+/* The replies of the error's row. */
+struct stream_error_reply stream_error_reply(const struct stream_error *error);
+
+/* The errno's name, such as "EACCES", for errors that carry one; NULL for all others. */
+const char *stream_error_errno_name(const struct stream_error *error);
+
+/* A SOCKS error as one number: subdomain in the upper, code in the lower 16 bits (as
+ * kCFStreamErrorDomainSOCKS). */
+int32_t stream_error_pack(const struct stream_error *error);
+struct stream_error stream_error_unpack(enum error_domain domain, int32_t packed);
+
+#endif

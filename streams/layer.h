@@ -1,0 +1,51 @@
+/* layer.h - one link of a stream pair's chain: it does one thing and calls only the layer below.
+ * No layer knows the event loop. The rules of the calls:
+ *
+ *  open   drives the set-up of this layer, after the one below is open. OK: open now (calling
+ *         again is harmless). AGAIN: `open_waits` says for what. EOF: the peer left. ERROR.
+ *  read   OK with 1 <= *ret_n <= n. A read that returns less than it was asked for means that there
+ *         is nothing more right now: a layer that holds bytes of its own hands out all that fit
+ *         first. AGAIN: `read_waits` says for what. EOF: the peer ended its direction. ERROR.
+ *  write  OK with 1 <= *ret_n <= n. A write that takes less than it was offered takes no more right
+ *         now. AGAIN: `write_waits` says for what. ERROR. Never EOF.
+ *  end    ends our direction after all that was written: close_notify, shutdown(SHUT_WR). OK,
+ *         AGAIN, ERROR.
+ *  done   frees what the layer owns, itself included if it was allocated. No I/O that could block.
+ *
+ * On ERROR the layer has stored its reason in `*error`, which keeps the first. Results are
+ * untouched but on OK. */
+#ifndef PAIRSOCKS_LAYER_H
+#define PAIRSOCKS_LAYER_H
+
+#include "streams/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum io { IO_OK, IO_AGAIN, IO_EOF, IO_ERROR };
+
+/* What a descriptor is watched for; the numbers are libev's. */
+enum interest { INTEREST_NONE = 0, INTEREST_READ = 1, INTEREST_WRITE = 2 };
+
+struct layer;
+
+struct layer_ops {
+    const char *name;
+    enum io (*open)(struct layer *layer);
+    enum io (*read)(struct layer *layer, void *out, size_t n, size_t *ret_n);
+    enum io (*write)(struct layer *layer, const void *bytes, size_t n, size_t *ret_n);
+    enum io (*end)(struct layer *layer);
+    void (*done)(struct layer *layer);
+};
+
+/* The part that every layer begins with. */
+struct layer {
+    const struct layer_ops *ops;
+    struct layer *below;        /* owned by the pair; NULL at the bottom */
+    struct stream_error *error; /* borrowed: the pair's */
+    uint8_t open_waits;         /* enum interest */
+    uint8_t read_waits;
+    uint8_t write_waits;
+};
+
+#endif

@@ -1,0 +1,88 @@
+/* layer_tcp.c - recv, send and shutdown with their errno values turned into results. */
+#include "streams/layer_tcp.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static enum io tcp_open(struct layer *layer)
+{
+    (void)layer; /* the connector hands over connected sockets only */
+    return IO_OK;
+}
+
+static enum io tcp_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    ssize_t got;
+
+    do
+        got = recv(tcp->fd, out, n, 0);
+    while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        *ret_n = (size_t)got;
+        return IO_OK;
+    }
+    if (got == 0)
+        return IO_EOF;
+    if (errno == EAGAIN)
+        return IO_AGAIN;
+    stream_error_keep_first(layer->error, stream_error_read(errno));
+    return IO_ERROR;
+}
+
+static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    ssize_t sent;
+
+    do
+        sent = send(tcp->fd, bytes, n, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0) {
+        *ret_n = (size_t)sent;
+        return IO_OK;
+    }
+    if (errno == EAGAIN)
+        return IO_AGAIN;
+    stream_error_keep_first(layer->error, stream_error_write(errno));
+    return IO_ERROR;
+}
+
+static enum io tcp_end(struct layer *layer)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+
+    /* ENOTCONN: the peer reset in the meantime; the next read says so. */
+    if (shutdown(tcp->fd, SHUT_WR) == 0 || errno == ENOTCONN)
+        return IO_OK;
+    stream_error_keep_first(layer->error, stream_error_write(errno));
+    return IO_ERROR;
+}
+
+static void tcp_done(struct layer *layer)
+{
+    (void)layer;
+}
+
+static const struct layer_ops tcp_ops = {
+    .name = "tcp",
+    .open = tcp_open,
+    .read = tcp_read,
+    .write = tcp_write,
+    .end = tcp_end,
+    .done = tcp_done,
+};
+
+void layer_tcp_init(struct layer_tcp *tcp, int fd, struct stream_error *error)
+{
+    *tcp = (struct layer_tcp){
+        .layer =
+            {
+                .ops = &tcp_ops,
+                .error = error,
+                .read_waits = INTEREST_READ,
+                .write_waits = INTEREST_WRITE,
+            },
+        .fd = fd,
+    };
+}

@@ -1,0 +1,15 @@
+/* layer_tcp.h - the bottom of every chain: a connected, non-blocking stream socket. */
+#ifndef PAIRSOCKS_LAYER_TCP_H
+#define PAIRSOCKS_LAYER_TCP_H
+
+#include "streams/layer.h"
+
+struct layer_tcp {
+    struct layer layer;
+    int fd; /* owned by the pair, which closes it */
+};
+
+/* `error` is where failures are stored; borrowed. */
+void layer_tcp_init(struct layer_tcp *tcp, int fd, struct stream_error *error);
+
+#endif

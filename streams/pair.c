@@ -1,0 +1,260 @@
+/* pair.c - the life of a connection: opening, reading, writing, half-closing, ending. */
+#include "streams/pair.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The only place that changes the state; the directions follow. */
+static void set_state(struct stream_pair *pair, enum pair_state state)
+{
+    static const enum stream_status status[] = {
+        [PAIR_INITIALIZED] = STREAM_NOT_OPEN, [PAIR_CONNECTED] = STREAM_OPEN,
+        [PAIR_LISTENING] = STREAM_NOT_OPEN,   [PAIR_CLOSED] = STREAM_CLOSED,
+        [PAIR_ERROR] = STREAM_ERROR,
+    };
+
+    pair->state = (uint8_t)state;
+    pair->read_status = pair->write_status = (uint8_t)status[state];
+}
+
+static void on_ready(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct stream_pair *pair = w->data;
+
+    (void)loop;
+    pair->ready |= (uint8_t)(revents & (EV_READ | EV_WRITE));
+    pair->on_event(pair);
+}
+
+void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on_event)
+{
+    *pair = (struct stream_pair){.loop = loop, .on_event = on_event};
+    pair->tcp.fd = -1;
+    ev_init(&pair->io, on_ready);
+    pair->io.data = pair;
+}
+
+static bool may_open(const struct stream_pair *pair)
+{
+    return pair->state != PAIR_CONNECTED && !pair_is_opening(pair);
+}
+
+static void adopt(struct stream_pair *pair, int fd, bool should_close)
+{
+    layer_tcp_init(&pair->tcp, fd, &pair->error);
+    pair->top = &pair->tcp.layer;
+    pair->should_close = should_close;
+    pair->ready = INTEREST_WRITE;
+    ev_io_set(&pair->io, fd, EV_NONE);
+    set_state(pair, PAIR_CONNECTED);
+}
+
+bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer, bool should_close)
+{
+    if (!may_open(pair))
+        return false;
+    pair->error = (struct stream_error){0};
+    pair->peer = *peer;
+    adopt(pair, fd, should_close);
+    return true;
+}
+
+static void fail(struct stream_pair *pair, struct stream_error error)
+{
+    stream_error_keep_first(&pair->error, error);
+    set_state(pair, PAIR_ERROR);
+}
+
+/* Takes over what the connector found, if it has finished. */
+static void take_result(struct stream_pair *pair)
+{
+    struct connector *connector = pair->connector;
+
+    pair->peer = *connector_address(connector);
+    if (connector_state(connector) == CONNECTOR_RUNNING)
+        return;
+    pair->connector = NULL;
+    if (connector_state(connector) == CONNECTOR_CONNECTED)
+        adopt(pair, connector_take_fd(connector), true);
+    else
+        fail(pair, *connector_error(connector));
+    connector_free(connector);
+}
+
+static void on_connector(void *context, struct connector *connector)
+{
+    struct stream_pair *pair = context;
+
+    (void)connector;
+    take_result(pair);
+    pair->on_event(pair);
+}
+
+bool pair_connect(struct stream_pair *pair, const struct connector_options *options,
+                  const struct ip_address *ip, const char *name, uint16_t port)
+{
+    struct connector_options ours = *options;
+
+    if (!may_open(pair))
+        return false;
+    ours.loop = pair->loop;
+    ours.finished = on_connector;
+    ours.context = pair;
+    pair->error = (struct stream_error){0};
+    set_state(pair, PAIR_INITIALIZED);
+    pair->read_status = pair->write_status = STREAM_OPENING;
+    pair->connector = connector_start(&ours, ip, name, port);
+    if (!pair->connector) {
+        fail(pair, stream_error_connect(ENOMEM));
+        return false;
+    }
+    take_result(pair);
+    return true;
+}
+
+void pair_expire(struct stream_pair *pair)
+{
+    if (!pair->connector)
+        return;
+    connector_expire(pair->connector);
+    take_result(pair);
+}
+
+void pair_push_layer(struct stream_pair *pair, struct layer *layer)
+{
+    layer->below = pair->top;
+    layer->error = &pair->error;
+    pair->top = layer;
+}
+
+static enum io bad_state(struct stream_pair *pair)
+{
+    stream_error_keep_first(&pair->error, stream_error_of(ERROR_STREAM_BAD_STATE));
+    return IO_ERROR;
+}
+
+enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n)
+{
+    enum io result;
+
+    if (pair->read_status != STREAM_OPEN)
+        return pair->read_status == STREAM_AT_END ? IO_EOF : bad_state(pair);
+    if (!(pair->ready & pair->top->read_waits))
+        return IO_AGAIN;
+    result = pair->top->ops->read(pair->top, out, n, ret_n);
+    if (result == IO_AGAIN || (result == IO_OK && *ret_n < n))
+        pair->ready &= (uint8_t)~pair->top->read_waits;
+    else if (result == IO_EOF)
+        pair->read_status = STREAM_AT_END;
+    else if (result == IO_ERROR)
+        set_state(pair, PAIR_ERROR);
+    return result;
+}
+
+enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t *ret_n)
+{
+    enum io result;
+
+    if (pair->write_status != STREAM_OPEN)
+        return bad_state(pair);
+    if (!(pair->ready & pair->top->write_waits))
+        return IO_AGAIN;
+    result = pair->top->ops->write(pair->top, bytes, n, ret_n);
+    if (result == IO_AGAIN || (result == IO_OK && *ret_n < n))
+        pair->ready &= (uint8_t)~pair->top->write_waits;
+    else if (result == IO_ERROR)
+        pair->write_status = STREAM_ERROR; /* what the peer sent before may still be read */
+    return result;
+}
+
+enum io pair_end(struct stream_pair *pair)
+{
+    enum io result;
+
+    if (pair->write_status == STREAM_AT_END)
+        return IO_OK;
+    if (pair->write_status != STREAM_OPEN)
+        return bad_state(pair);
+    result = pair->top->ops->end(pair->top);
+    if (result == IO_OK)
+        pair->write_status = STREAM_AT_END;
+    else if (result == IO_ERROR)
+        pair->write_status = STREAM_ERROR;
+    return result;
+}
+
+void pair_want(struct stream_pair *pair, enum interest interest)
+{
+    int events = (interest & INTEREST_READ ? pair->top->read_waits : 0) |
+                 (interest & INTEREST_WRITE ? pair->top->write_waits : 0);
+
+    if (events == (ev_is_active(&pair->io) ? pair->io.events & (EV_READ | EV_WRITE) : 0))
+        return;
+    ev_io_stop(pair->loop, &pair->io);
+    if (!events)
+        return;
+    ev_io_modify(&pair->io, events);
+    ev_io_start(pair->loop, &pair->io);
+}
+
+struct ip_endpoint pair_local_address(const struct stream_pair *pair)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t length = sizeof sa;
+
+    if (pair->tcp.fd < 0 || getsockname(pair->tcp.fd, (struct sockaddr *)&sa, &length) != 0)
+        sa.ss_family = AF_UNSPEC;
+    return endpoint_from_sockaddr(&sa);
+}
+
+void pair_set_keepalive(struct stream_pair *pair, int seconds)
+{
+    static const int probes = 5; /* a dead peer is found after 1 + 5/4 times the idle time */
+    int one = 1, interval = seconds / 4 ? seconds / 4 : 1;
+
+    if (pair->tcp.fd < 0 || seconds <= 0)
+        return;
+    setsockopt(pair->tcp.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+bool pair_is_dead(const struct stream_pair *pair)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+
+    if (pair->tcp.fd < 0 || getsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+        return false;
+    return info.tcpi_state == TCP_CLOSE;
+}
+
+void pair_close(struct stream_pair *pair)
+{
+    ev_io_stop(pair->loop, &pair->io);
+    connector_free(pair->connector);
+    pair->connector = NULL;
+    while (pair->top) {
+        struct layer *layer = pair->top;
+
+        pair->top = layer->below;
+        layer->ops->done(layer);
+    }
+    if (pair->tcp.fd >= 0 && pair->should_close)
+        close(pair->tcp.fd);
+    pair->tcp.fd = -1;
+    set_state(pair, pair->state == PAIR_ERROR ? PAIR_ERROR : PAIR_CLOSED);
+}
+
+void pair_reset(struct stream_pair *pair)
+{
+    static const struct linger abort_ = {.l_onoff = 1, .l_linger = 0};
+
+    if (pair->tcp.fd >= 0)
+        setsockopt(pair->tcp.fd, SOL_SOCKET, SO_LINGER, &abort_, sizeof abort_);
+    pair_close(pair);
+}

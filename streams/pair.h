@@ -1,0 +1,113 @@
+/* pair.h - one connection as a pair of a read and a write stream: a descriptor, a chain of
+ * layers, a state, one error, and a status for each direction.
+ *
+ * The daemon's sessions embed two pairs and drive them straight; stream.h offers the same pair
+ * as two handles. A pair belongs to one loop and one thread. It never reads or writes on its
+ * own: `on_event` says that something may have changed, the owner tries, and says with
+ * pair_want() for what it waits. */
+#ifndef PAIRSOCKS_PAIR_H
+#define PAIRSOCKS_PAIR_H
+
+#include "streams/connector.h"
+#include "streams/layer_tcp.h"
+
+#include <ev.h>
+
+enum pair_state {
+    PAIR_INITIALIZED, /* nothing opened yet, or being opened (its directions are OPENING) */
+    PAIR_CONNECTED,
+    PAIR_LISTENING, /* kept for the listener's life cycle; a pair of streams is never in it */
+    PAIR_CLOSED,
+    PAIR_ERROR,
+};
+
+enum stream_status {
+    STREAM_NOT_OPEN,
+    STREAM_OPENING,
+    STREAM_OPEN,
+    STREAM_AT_END, /* the peer (read) or we (write) ended this direction in order */
+    STREAM_CLOSED,
+    STREAM_ERROR,
+};
+
+struct stream_pair;
+
+/* Something happened: the descriptor is ready, the pair is open, or it failed. Look at the pair
+ * and try. The handler may close the pair, not free it. */
+typedef void pair_callback(struct stream_pair *pair);
+
+struct stream_pair {
+    struct ev_loop *loop; /* borrowed */
+    pair_callback *on_event;
+    struct layer *top;    /* owned chain; its bottom is `tcp` or a layer that a test pushed */
+    struct layer_tcp tcp; /* fd is owned while should_close; -1 = none */
+    ev_io io;
+    struct connector *connector; /* owned while it is being opened */
+    struct stream_error error;
+    uint8_t state;           /* enum pair_state; set by one function */
+    uint8_t read_status;     /* enum stream_status */
+    uint8_t write_status;    /* enum stream_status */
+    uint8_t ready;           /* enum interest: what the descriptor may be ready for */
+    bool should_close;       /* close the descriptor with the pair ("should close native socket") */
+    struct ip_endpoint peer; /* the address connected to, or last tried; IP_NONE if unknown */
+};
+
+/* INITIALIZED, both directions NOT_OPEN. */
+void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on_event);
+
+/* Takes a connected stream socket (made non-blocking by the caller): CONNECTED, both directions
+ * OPEN. `should_close`: whether closing the pair closes it. False (bad-state in `pair->error` is
+ * not set) unless the pair is INITIALIZED, CLOSED or ERROR and not being opened. */
+bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer,
+                bool should_close);
+
+/* Starts to connect: `options` as in connector.h, whose loop, callback and context are set here.
+ * Both directions are OPENING until `on_event` finds the pair CONNECTED or ERROR; it may already
+ * be so on return. False = bad state, or no memory; nothing has changed then but, without
+ * memory, state and error. */
+bool pair_connect(struct stream_pair *pair, const struct connector_options *options,
+                  const struct ip_address *ip, const char *name, uint16_t port);
+
+/* The owner's deadline for opening has come: a pair being opened goes to ERROR, see
+ * connector_expire(). No event. */
+void pair_expire(struct stream_pair *pair);
+
+/* Puts a layer on top of the chain. The layer is owned by the pair from now on. */
+void pair_push_layer(struct stream_pair *pair, struct layer *layer);
+
+/* As layer.h has it. Calling in a state that does not allow it is ERROR, with
+ * stream.state.bad-state. AGAIN comes without a system call while the descriptor is known not to
+ * be ready. EOF: read_status is AT_END. */
+enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n);
+enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t *ret_n);
+
+/* Ends the write direction (half-close): write_status is AT_END after OK. Again is harmless. */
+enum io pair_end(struct stream_pair *pair);
+
+/* Watches for what a read (INTEREST_READ) or a write (INTEREST_WRITE) waits for; none stops
+ * watching. Cheap when nothing changes. */
+void pair_want(struct stream_pair *pair, enum interest interest);
+
+/* The real local address of the connection (BND.ADDR); IP_NONE when unknown. */
+struct ip_endpoint pair_local_address(const struct stream_pair *pair);
+
+/* Sends TCP keep-alive probes after so many idle seconds; 0 = off. */
+void pair_set_keepalive(struct stream_pair *pair, int seconds);
+
+/* True when the peer is found gone (reset) without reading: for the time in which nothing is
+ * read. */
+bool pair_is_dead(const struct stream_pair *pair);
+
+/* Ends everything at once; CLOSED, or stays ERROR. Harmless in any state; the pair can be
+ * connected again. */
+void pair_close(struct stream_pair *pair);
+
+/* As pair_close(), but the peer gets a reset (RFC 9293, 3.10.5 ABORT). */
+void pair_reset(struct stream_pair *pair);
+
+static inline bool pair_is_opening(const struct stream_pair *pair)
+{
+    return pair->state == PAIR_INITIALIZED && pair->read_status == STREAM_OPENING;
+}
+
+#endif
