@@ -27,9 +27,14 @@ enum relay_result relay_flush(struct relay_direction *d, const struct relay_tool
     return result;
 }
 
-/* Hands the end on, after all bytes. */
+/* Hands the end on, after all bytes. The second end of a connection is left to its closing, which
+ * follows at once. */
 static enum relay_result end(struct relay_direction *d)
 {
+    if (d->reverse->state == RELAY_ENDED && pair_ends_by_close(d->to)) {
+        d->state = RELAY_ENDED;
+        return RELAY_MOVED;
+    }
     switch (pair_end(d->to)) {
     case IO_OK:
         d->state = RELAY_ENDED;

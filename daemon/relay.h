@@ -24,11 +24,12 @@ enum relay_state {
 };
 
 struct relay_direction {
-    struct stream_pair *from, *to; /* borrowed: the session's */
-    struct buffer waiting;         /* read, not yet written */
-    int64_t bytes;                 /* written to `to` */
-    uint8_t state;                 /* enum relay_state */
-    bool small_reads;              /* `to` is slow: read less at a time, so that less has to wait */
+    struct stream_pair *from, *to;         /* borrowed: the session's */
+    const struct relay_direction *reverse; /* borrowed: the same pairs the other way round */
+    struct buffer waiting;                 /* read, not yet written */
+    int64_t bytes;                         /* written to `to` */
+    uint8_t state;                         /* enum relay_state */
+    bool small_reads; /* `to` is slow: read less at a time, so that less has to wait */
 };
 
 enum relay_result {

@@ -637,8 +637,8 @@ void session_start(struct worker_listener *listener, int fd, const struct ip_end
     s->id = ++worker->next_id * CONFIG_WORKERS_MAX + worker->index;
     s->started = s->active = worker->now;
     s->peer = *peer;
-    s->up = (struct relay_direction){.from = &s->client, .to = &s->target};
-    s->down = (struct relay_direction){.from = &s->target, .to = &s->client};
+    s->up = (struct relay_direction){.from = &s->client, .to = &s->target, .reverse = &s->down};
+    s->down = (struct relay_direction){.from = &s->target, .to = &s->client, .reverse = &s->up};
     pair_init(&s->client, worker->loop, on_client);
     pair_init(&s->target, worker->loop, on_target);
     pair_adopt(&s->client, fd, peer, true);

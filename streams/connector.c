@@ -3,7 +3,6 @@
 #include "streams/connector.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -108,9 +107,8 @@ static void on_attempt(struct ev_loop *loop, ev_io *w, int revents)
     int error_number = 0;
     socklen_t length = sizeof error_number;
 
-    (void)loop;
-    (void)revents;
-    if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error_number, &length) != 0)
+    /* An error makes the socket readable and writable: one that is only writable is connected. */
+    if (revents & EV_READ && getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error_number, &length) != 0)
         error_number = errno;
     attempt_stop(c, a);
     if (error_number == 0) {
@@ -127,7 +125,7 @@ static void attempt_start(struct connector *c, const struct ip_endpoint *address
     struct attempt *a = &c->attempt[c->attempts++];
     struct sockaddr_storage sa;
     socklen_t length = endpoint_to_sockaddr(address, &sa);
-    int one = 1, fd;
+    int fd;
 
     c->address = *address;
     a->address = *address;
@@ -136,7 +134,6 @@ static void attempt_start(struct connector *c, const struct ip_endpoint *address
         attempt_failed(c, stream_error_connect(errno));
         return;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (connect(fd, (const struct sockaddr *)&sa, length) == 0) {
         succeed(c, fd, address);
         return;
@@ -147,7 +144,7 @@ static void attempt_start(struct connector *c, const struct ip_endpoint *address
         return;
     }
     a->running = true;
-    ev_io_init(&a->io, on_attempt, fd, EV_WRITE);
+    ev_io_init(&a->io, on_attempt, fd, EV_READ | EV_WRITE);
     a->io.data = c;
     ev_io_start(c->options.loop, &a->io);
 }

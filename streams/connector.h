@@ -45,7 +45,7 @@ void connector_expire(struct connector *connector);
 
 enum connector_state connector_state(const struct connector *connector);
 
-/* CONNECTED: hands over the non-blocking descriptor (TCP_NODELAY set); the caller closes it. */
+/* CONNECTED: hands over the non-blocking descriptor; the caller closes it. */
 int connector_take_fd(struct connector *connector);
 
 /* The address that is connected, or else the last one that was tried; IP_NONE when none was. */

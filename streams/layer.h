@@ -36,6 +36,7 @@ struct layer_ops {
     enum io (*write)(struct layer *layer, const void *bytes, size_t n, size_t *ret_n);
     enum io (*end)(struct layer *layer);
     void (*done)(struct layer *layer);
+    bool close_ends; /* to the peer, closing the descriptor says what `end` says */
 };
 
 /* The part that every layer begins with. */

@@ -2,7 +2,14 @@
 #include "streams/layer_tcp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+
+/* Nagle's algorithm (RFC 9293, 3.7.4) delays a small write only while an earlier one is not
+ * acknowledged: it is switched off before the second write, and a connection that has but one is
+ * spared the call. */
+enum { NAGLE_UNTOUCHED, NAGLE_WROTE_ONCE, NAGLE_OFF };
 
 static enum io tcp_open(struct layer *layer)
 {
@@ -35,6 +42,11 @@ static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_
     struct layer_tcp *tcp = (struct layer_tcp *)layer;
     ssize_t sent;
 
+    if (tcp->nagle != NAGLE_OFF && tcp->nagle++ == NAGLE_WROTE_ONCE) {
+        int one = 1;
+
+        setsockopt(tcp->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
     do
         sent = send(tcp->fd, bytes, n, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
@@ -66,6 +78,7 @@ static void tcp_done(struct layer *layer)
 
 static const struct layer_ops tcp_ops = {
     .name = "tcp",
+    .close_ends = true,
     .open = tcp_open,
     .read = tcp_read,
     .write = tcp_write,
@@ -73,7 +86,7 @@ static const struct layer_ops tcp_ops = {
     .done = tcp_done,
 };
 
-void layer_tcp_init(struct layer_tcp *tcp, int fd, struct stream_error *error)
+void layer_tcp_init(struct layer_tcp *tcp, int fd, bool no_delay, struct stream_error *error)
 {
     *tcp = (struct layer_tcp){
         .layer =
@@ -84,5 +97,6 @@ void layer_tcp_init(struct layer_tcp *tcp, int fd, struct stream_error *error)
                 .write_waits = INTEREST_WRITE,
             },
         .fd = fd,
+        .nagle = no_delay ? NAGLE_OFF : NAGLE_UNTOUCHED,
     };
 }

@@ -6,10 +6,11 @@
 
 struct layer_tcp {
     struct layer layer;
-    int fd; /* owned by the pair, which closes it */
+    int fd;        /* owned by the pair, which closes it */
+    uint8_t nagle; /* how far we are with TCP_NODELAY, see layer_tcp.c */
 };
 
-/* `error` is where failures are stored; borrowed. */
-void layer_tcp_init(struct layer_tcp *tcp, int fd, struct stream_error *error);
+/* `error` is where failures are stored; borrowed. `no_delay`: TCP_NODELAY is set already. */
+void layer_tcp_init(struct layer_tcp *tcp, int fd, bool no_delay, struct stream_error *error);
 
 #endif

@@ -42,9 +42,9 @@ static bool may_open(const struct stream_pair *pair)
     return pair->state != PAIR_CONNECTED && !pair_is_opening(pair);
 }
 
-static void adopt(struct stream_pair *pair, int fd, bool should_close)
+static void adopt(struct stream_pair *pair, int fd, bool no_delay, bool should_close)
 {
-    layer_tcp_init(&pair->tcp, fd, &pair->error);
+    layer_tcp_init(&pair->tcp, fd, no_delay, &pair->error);
     pair->top = &pair->tcp.layer;
     pair->should_close = should_close;
     pair->ready = INTEREST_WRITE;
@@ -58,7 +58,7 @@ bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer
         return false;
     pair->error = (struct stream_error){0};
     pair->peer = *peer;
-    adopt(pair, fd, should_close);
+    adopt(pair, fd, true, should_close);
     return true;
 }
 
@@ -78,7 +78,7 @@ static void take_result(struct stream_pair *pair)
         return;
     pair->connector = NULL;
     if (connector_state(connector) == CONNECTOR_CONNECTED)
-        adopt(pair, connector_take_fd(connector), true);
+        adopt(pair, connector_take_fd(connector), false, true);
     else
         fail(pair, *connector_error(connector));
     connector_free(connector);

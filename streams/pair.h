@@ -55,8 +55,8 @@ struct stream_pair {
 /* INITIALIZED, both directions NOT_OPEN. */
 void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on_event);
 
-/* Takes a connected stream socket (made non-blocking by the caller): CONNECTED, both directions
- * OPEN. `should_close`: whether closing the pair closes it. False (bad-state in `pair->error` is
+/* Takes a connected stream socket (made non-blocking by the caller; TCP_NODELAY is expected of an
+ * accepted one, which inherits it): CONNECTED, both directions OPEN. `should_close`: whether closing the pair closes it. False (bad-state in `pair->error` is
  * not set) unless the pair is INITIALIZED, CLOSED or ERROR and not being opened. */
 bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer,
                 bool should_close);
@@ -83,6 +83,12 @@ enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t
 
 /* Ends the write direction (half-close): write_status is AT_END after OK. Again is harmless. */
 enum io pair_end(struct stream_pair *pair);
+
+/* True when closing the pair now would tell the peer the same as pair_end(). */
+static inline bool pair_ends_by_close(const struct stream_pair *pair)
+{
+    return pair->top->ops->close_ends && pair->should_close;
+}
 
 /* Watches for what a read (INTEREST_READ) or a write (INTEREST_WRITE) waits for; none stops
  * watching. Cheap when nothing changes. */
