@@ -1,0 +1,103 @@
+/* session_dial.c - from the complete request to the truthful reply: resolving, connecting, and
+ * watching that the client is still there. */
+#include "daemon/session_machine.h"
+
+#include <stdlib.h>
+
+/* Reads into the block in which a client's bytes wait, as far as there is room. */
+enum io session_read_early(struct session *s)
+{
+    struct buffer *b = &s->up.waiting;
+    size_t room, n = 0;
+    uint8_t *space;
+    enum io result;
+
+    if (!(s->client.ready & s->client.top->read_waits))
+        return IO_AGAIN;
+    if (!buffer_reserve(b, s->worker->tools.pool, 1))
+        return IO_AGAIN; /* the block is full */
+    space = buffer_space(b, &room);
+    result = pair_read(&s->client, space, room, &n);
+    buffer_added(b, result == IO_OK ? n : 0);
+    if (!buffer_waiting(b))
+        buffer_clear(b, s->worker->tools.pool);
+    return result;
+}
+
+static void reply_failure(struct session *s, struct stream_error error)
+{
+    struct answer answer = {.length = 0};
+
+    s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
+    session_refuse(s, error, &answer);
+}
+
+void session_dial(struct session *s)
+{
+    struct connector_options options = {
+        .resolver = s->worker->resolver,
+        .ipv4_only = s->handshake->frontend == &frontend_socks4,
+    };
+
+    session_set_state(s, SESSION_DIALING);
+    s->dialed = session_now(s);
+    if (s->handshake->request.host.name_length) {
+        struct ip_address literal = {0};
+
+        if (!s->target_name) {
+            reply_failure(s, stream_error_connect(ENOMEM));
+            return;
+        }
+        if (host_classify(s->target_name, s->target_name_length, &literal) == HOST_INVALID) {
+            reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
+            return;
+        }
+        if (literal.family == IP_V6 && options.ipv4_only) {
+            reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
+            return;
+        }
+        pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
+    } else {
+        pair_connect(&s->target, &options, &s->target_ip, NULL, s->target_port);
+    }
+}
+
+/* The truth, told once: the target is connected, and from this address of ours. */
+static void reply_success(struct session *s)
+{
+    static const struct stream_error none;
+    struct ip_endpoint bound = pair_local_address(&s->target);
+    struct answer answer = {.length = 0};
+
+    s->address = s->target.peer;
+    s->replied = s->active = s->up_moved = session_now(s);
+    s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
+    free(s->handshake);
+    s->handshake = NULL;
+    session_set_state(s, SESSION_RELAY);
+    session_say(s, &answer);
+}
+
+bool session_step_dialing(struct session *s)
+{
+    if (s->up.state == RELAY_OPEN) {
+        switch (session_read_early(s)) {
+        case IO_EOF:
+            s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
+            break;
+        case IO_ERROR:
+            session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+            return true;
+        default:
+            break;
+        }
+    }
+    if (pair_is_opening(&s->target))
+        return false;
+    s->address = s->target.peer;
+    if (s->target.state == PAIR_CONNECTED)
+        reply_success(s);
+    else
+        reply_failure(s, s->target.error);
+    return true;
+}

@@ -1,0 +1,125 @@
+/* session_time.c - the deadlines of a session: stored times, looked at when its one timer fires. */
+#include "daemon/session_machine.h"
+
+/* How long a refused client may take to read its refusal. */
+enum { LINGER_MS = 5000 };
+
+/* How often a client from which nothing is read is looked at while its target is dialed. */
+enum { DEAD_CLIENT_POLL_MS = 500 };
+
+/* After this time in the relay a session is worth keep-alive probes; short ones are spared the
+ * system calls. */
+enum { KEEPALIVE_AFTER_MS = 5000 };
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_half_closed(const struct session *s)
+{
+    return s->up.state != RELAY_OPEN || s->down.state != RELAY_OPEN;
+}
+
+/* When the relay must end if nothing moves before, and with what. */
+static uint64_t relay_deadline(const struct session *s, enum stream_error_id *ret_error)
+{
+    const struct config_listener *config = s->listener->config;
+    uint64_t due = s->active + (uint64_t)config->idle_timeout, other;
+
+    *ret_error = ERROR_TIMEOUT_IDLE;
+    if (is_half_closed(s)) {
+        other = s->active + (uint64_t)config->half_close_timeout;
+        if (other < due) {
+            due = other;
+            *ret_error = ERROR_TIMEOUT_HALF_CLOSE;
+        }
+    }
+    if (relay_wants_write(&s->up) || relay_wants_write(&s->down)) {
+        other = UINT64_MAX;
+        if (relay_wants_write(&s->up))
+            other = s->up_moved;
+        if (relay_wants_write(&s->down))
+            other = earlier(other, s->down_moved);
+        other += (uint64_t)config->write_timeout;
+        if (other < due) {
+            due = other;
+            *ret_error = ERROR_SYSTEM_WRITE_TIMEOUT;
+        }
+    }
+    return due;
+}
+
+/* When somebody has to look at the session again. */
+uint64_t session_next_look(const struct session *s)
+{
+    const struct config_listener *config = s->listener->config;
+    enum stream_error_id unused;
+
+    switch (s->state) {
+    case SESSION_HANDSHAKE:
+        return s->started + (uint64_t)config->handshake_timeout;
+    case SESSION_DIALING: {
+        uint64_t due = s->dialed + (uint64_t)config->connect_timeout;
+
+        if (s->client.io.active)
+            return due;
+        return earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
+    }
+    case SESSION_RELAY: {
+        uint64_t due = relay_deadline(s, &unused);
+
+        if (!s->keepalive_set && config->keepalive)
+            return earlier(due, s->replied + KEEPALIVE_AFTER_MS);
+        return due;
+    }
+    default:
+        return s->active + LINGER_MS;
+    }
+}
+
+static void keep_alive(struct session *s)
+{
+    int seconds = (int)((s->listener->config->keepalive + 999) / 1000);
+
+    s->keepalive_set = true;
+    pair_set_keepalive(&s->client, seconds);
+    pair_set_keepalive(&s->target, seconds);
+}
+
+/* The timer has fired: what is due now? Often nothing, because something moved since it was set. */
+void session_look(struct session *s)
+{
+    const struct config_listener *config = s->listener->config;
+    uint64_t now = session_now(s);
+    enum stream_error_id error;
+
+    switch (s->state) {
+    case SESSION_HANDSHAKE:
+        if (now >= s->started + (uint64_t)config->handshake_timeout)
+            session_end(s, stream_error_of(ERROR_TIMEOUT_HANDSHAKE));
+        break;
+    case SESSION_DIALING:
+        if (now >= s->dialed + (uint64_t)config->connect_timeout)
+            pair_expire(&s->target);
+        else if (!s->client.io.active && pair_is_dead(&s->client))
+            session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+        break;
+    case SESSION_RELAY:
+        if (!s->keepalive_set && now >= s->replied + KEEPALIVE_AFTER_MS)
+            keep_alive(s);
+        if (now < relay_deadline(s, &error))
+            break;
+        if (error == ERROR_SYSTEM_WRITE_TIMEOUT)
+            session_end_with_reset(s, stream_error_of(error));
+        else
+            session_end(s, stream_error_of(error));
+        break;
+    case SESSION_REFUSING:
+        if (now >= s->active + LINGER_MS)
+            session_end(s, s->error);
+        break;
+    default:
+        break;
+    }
+}
