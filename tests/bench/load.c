@@ -201,21 +201,10 @@ static void client_reply(struct client *c)
     kind->open(c);
 }
 
-/* --- connect: one unit is a new connection, one byte there and back, and its end */
+/* --- connect: one unit is a new connection up to the proxy's success, and its end */
 
 static void connect_open(struct client *c)
 {
-    put(c, &(uint8_t){WIRE_ECHO}, 1);
-}
-
-static void connect_readable(struct client *c)
-{
-    uint8_t back[2];
-    size_t n = get(c, back, sizeof(back));
-    if (n == 0)
-        return;
-    if (n != 1 || back[0] != WIRE_ECHO)
-        die(0, "wrong echo: %zu bytes, 0x%02x", n, back[0]);
     client_end(c);
 }
 
@@ -229,6 +218,11 @@ static void connect_ended(struct client *c)
 }
 
 /* --- exchange and idle: connections that echoed their first byte; then messages, or nothing */
+
+static void echo_open(struct client *c)
+{
+    put(c, &(uint8_t){WIRE_ECHO}, 1);
+}
 
 static void exchange_send(struct client *c)
 {
@@ -343,11 +337,11 @@ static void down_readable(struct client *c)
 }
 
 static const struct kind kinds[] = {
-    {"connect", connect_open, NULL, connect_readable, NULL},
-    {"exchange", connect_open, exchange_start, exchange_readable, NULL},
+    {"connect", connect_open, NULL, NULL, NULL},
+    {"exchange", echo_open, exchange_start, exchange_readable, NULL},
     {"up", bytes_open, up_start, up_readable, up_writable},
     {"down", bytes_open, down_start, down_readable, NULL},
-    {"idle", connect_open, idle_start, exchange_readable, NULL},
+    {"idle", echo_open, idle_start, exchange_readable, NULL},
 };
 
 /* --- the loop */
