@@ -1,0 +1,1 @@
+"""What the end-to-end tests are built from. Nothing here knows how the daemon works inside."""
