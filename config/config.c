@@ -279,7 +279,7 @@ struct config *config_default(void)
     if (!add_listener(&loader, 0, "default"))
         goto fail;
     begin_section(&loader, 0, SECTION_LISTENER);
-    on_key(&loader, 0, "listen", "localhost:1080");
+    on_key(&loader, 1, "listen", "localhost:1080");
     finish_section(&loader);
     if (loader.faults)
         goto fail;

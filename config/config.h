@@ -24,7 +24,7 @@ enum protocol { PROTOCOL_SOCKS4 = 1, PROTOCOL_SOCKS5 = 2 };
 /* One entry of `listen`. */
 struct config_address {
     struct ip_endpoint endpoint;
-    bool optional; /* built-in default only: an address family that the machine lacks is no error */
+    bool optional; /* one of localhost: one that cannot be had is no error */
 };
 
 struct config_listener {

@@ -106,13 +106,26 @@ static bool parse_log_target(const struct directive *d, void *field, const char 
     return false;
 }
 
-/* c-ares takes the list as it is: it is only checked here. */
+/* One server in the form that c-ares takes: without blanks, with brackets only where a port follows. */
+static bool server_format(const char *item, size_t n, char *out)
+{
+    struct ip_endpoint endpoint;
+
+    if (ip_parse(item, n, &endpoint.ip)) {
+        ip_format(&endpoint.ip, out);
+        return true;
+    }
+    if (!endpoint_parse(item, n, &endpoint) || endpoint.port == 0)
+        return false;
+    endpoint_format(&endpoint, out);
+    return true;
+}
+
 static bool parse_nameservers(const struct directive *d, void *field, const char *value,
                               const char **ret_wrong)
 {
-    char **servers = field, *joined;
+    char **servers = field, *joined, server[ENDPOINT_TEXT_MAX];
     const char *at = value, *item;
-    struct ip_endpoint endpoint;
     size_t n;
 
     (void)d;
@@ -120,13 +133,13 @@ static bool parse_nameservers(const struct directive *d, void *field, const char
         return true;
     while (value_list_next(&at, &item, &n)) {
         *ret_wrong = "this is no address";
-        if (!ip_parse(item, n, &endpoint.ip) && !endpoint_parse(item, n, &endpoint))
+        if (!server_format(item, n, server))
             return false;
+        if (asprintf(&joined, "%s%s%s", *servers ? *servers : "", *servers ? "," : "", server) < 0)
+            return false;
+        free(*servers);
+        *servers = joined;
     }
-    if (asprintf(&joined, "%s%s%s", *servers ? *servers : "", *servers ? "," : "", value) < 0)
-        return false;
-    free(*servers);
-    *servers = joined;
     return true;
 }
 

@@ -96,9 +96,10 @@ static bool needs_v6_only(const struct config *config, const struct ip_endpoint 
     return false;
 }
 
-static bool family_is_missing(const struct stream_error *error)
+/* What one of the two loopback addresses may fail with while the other one serves. */
+static bool may_do_without(const struct stream_error *error)
 {
-    return error->code == EADDRNOTAVAIL || error->code == EAFNOSUPPORT;
+    return error->code == EADDRNOTAVAIL || error->code == EAFNOSUPPORT || error->code == EADDRINUSE;
 }
 
 static void log_cannot_listen(enum log_level level, const struct config_listener *listener,
@@ -135,7 +136,7 @@ static void log_listening(const struct config_listener *listener,
     log_commit(&record);
 }
 
-/* One socket for each worker on one address. 1: done; 0: an optional family is missing; -1:
+/* One socket for each worker on one address. 1: done; 0: an optional one that cannot be had; -1:
  * failed, and logged. */
 static int open_address(struct control_plane *cp, const struct config_listener *listener,
                         struct listener_limits *limits, const struct config_address *address)
@@ -156,8 +157,8 @@ static int open_address(struct control_plane *cp, const struct config_listener *
     log_listening(listener, &bound);
     return 1;
 fail:
-    if (address->optional && family_is_missing(&error)) {
-        log_cannot_listen(LOG_NOTICE, listener, &bound, &error);
+    if (address->optional && may_do_without(&error)) {
+        log_cannot_listen(LOG_WARNING, listener, &bound, &error);
         return 0;
     }
     log_cannot_listen(LOG_ERROR, listener, &bound, &error);
@@ -170,8 +171,9 @@ static bool open_listener(struct control_plane *cp, unsigned index)
     struct listener_limits *limits = &cp->limits[index];
     int opened = 0;
 
-    limit_init(&limits->sessions, (uint64_t)listener->max_connections);
-    limit_init(&limits->waiting, (uint64_t)listener->queue);
+    if (!listener_limits_init(limits, (uint64_t)listener->max_connections,
+                              (uint64_t)listener->queue, cp->workers.count))
+        return false;
     for (unsigned i = 0; i < listener->address_count; i++) {
         int result = open_address(cp, listener, limits, &listener->addresses[i]);
 
@@ -340,6 +342,8 @@ out:
     workers_done(&cp.workers);
     if (cp.loop)
         ev_loop_destroy(cp.loop);
+    for (unsigned i = 0; cp.limits && i < config->listener_count; i++)
+        listener_limits_done(&cp.limits[i]);
     free(cp.limits);
     free(cp.queue_reported);
     return status;

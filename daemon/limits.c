@@ -1,6 +1,8 @@
 /* limits.c - counting places. */
 #include "daemon/limits.h"
 
+#include <stdlib.h>
+
 /* A session has a descriptor to its client and one to its target. */
 enum { FILES_A_SESSION = 2 };
 
@@ -9,6 +11,26 @@ void limit_init(struct limit *limit, uint64_t max)
     limit->max = max;
     atomic_init(&limit->used, 0);
     atomic_init(&limit->starved, false);
+}
+
+bool listener_limits_init(struct listener_limits *limits, uint64_t sessions, uint64_t queue,
+                          unsigned workers)
+{
+    uint64_t share = queue / workers ? queue / workers : 1;
+
+    limits->waiting = calloc(workers, sizeof *limits->waiting);
+    if (!limits->waiting)
+        return false;
+    limit_init(&limits->sessions, sessions);
+    for (unsigned i = 0; i < workers; i++)
+        limit_init(&limits->waiting[i], share);
+    return true;
+}
+
+void listener_limits_done(struct listener_limits *limits)
+{
+    free(limits->waiting);
+    limits->waiting = NULL;
 }
 
 static bool try_take(struct limit *limit)

@@ -15,12 +15,18 @@ struct limit {
     atomic_bool starved; /* somebody found no place */
 };
 
-/* One listener's share, for all workers together. */
+/* What one listener allows. The queue is divided among the workers, so that each can make room by
+ * itself: a crowd that fills one worker's share keeps nobody out of another's. */
 struct listener_limits {
     struct limit sessions;
-    struct limit waiting;          /* sessions whose request is not complete */
+    struct limit *waiting; /* owned; one for each worker: sessions whose request is not complete */
     _Atomic uint64_t queue_closed; /* clients closed because the queue was full */
 };
+
+/* False without memory. Each worker gets its part of `queue`, at least one. */
+bool listener_limits_init(struct listener_limits *limits, uint64_t sessions, uint64_t queue,
+                          unsigned workers);
+void listener_limits_done(struct listener_limits *limits);
 
 void limit_init(struct limit *limit, uint64_t max);
 

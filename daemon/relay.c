@@ -72,6 +72,17 @@ static enum relay_result forward(struct relay_direction *d, const struct relay_t
     return RELAY_MOVED;
 }
 
+void relay_last_word(struct relay_direction *d, const struct relay_tools *tools)
+{
+    size_t n = 0;
+
+    d->from->ready |= INTEREST_READ;
+    while (relay_flush(d, tools) != RELAY_WRITE_FAILED && relay_wants_read(d) &&
+           pair_read(d->from, tools->scratch, RELAY_SCRATCH, &n) == IO_OK)
+        if (forward(d, tools, n) == RELAY_WRITE_FAILED)
+            return;
+}
+
 enum relay_result relay_pump(struct relay_direction *d, const struct relay_tools *tools)
 {
     enum relay_result result = relay_flush(d, tools);

@@ -39,7 +39,7 @@ void session_set_state(struct session *s, enum session_state state)
     if (s->state == SESSION_HANDSHAKE && state != SESSION_HANDSHAKE) {
         session_list_remove(&s->worker->waiting, s);
         session_list_add(&s->worker->sessions, s);
-        limit_give(&s->listener->limits->waiting);
+        limit_give(&s->listener->limits->waiting[s->worker->index]);
     }
     s->state = (uint8_t)state;
 }
@@ -201,7 +201,7 @@ void session_start(struct worker_listener *listener, int fd, const struct ip_end
         s->handshake = calloc(1, sizeof *s->handshake);
     if (!s || !s->handshake) {
         free(s);
-        limit_give(&listener->limits->waiting);
+        limit_give(&listener->limits->waiting[worker->index]);
         give_up(listener, fd);
         return;
     }

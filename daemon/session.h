@@ -16,6 +16,12 @@ enum session_state {
     SESSION_ENDED,     /* freed when the step is over */
 };
 
+/* How a direction gets on. */
+struct progress {
+    uint64_t moved;          /* ms; when it last moved, or began to wait */
+    uint64_t unacknowledged; /* bytes, when it was last looked at while it waited */
+};
+
 struct session {
     struct worker *worker; /* borrowed, as the listener */
     struct worker_listener *listener;
@@ -28,11 +34,11 @@ struct session {
     uint64_t id;
     uint64_t started, dialed, replied; /* ms; 0 = not yet */
     uint64_t active;                   /* ms; when anything last moved */
-    uint64_t up_moved, down_moved;     /* ms; when this direction last moved, or began to wait */
-    uint64_t discarded;                /* bytes thrown away while refusing */
-    struct ip_endpoint peer;           /* the client */
-    struct ip_endpoint address;        /* of the target; connected or last tried */
-    char *target_name; /* owned, of any bytes; NULL when the client gave an address */
+    struct progress up_progress, down_progress;
+    uint64_t discarded;         /* bytes thrown away while refusing */
+    struct ip_endpoint peer;    /* the client */
+    struct ip_endpoint address; /* of the target; connected or last tried */
+    char *target_name;          /* owned, of any bytes; NULL when the client gave an address */
     uint8_t target_name_length;
     struct ip_address target_ip;
     uint16_t target_port;

@@ -28,6 +28,7 @@ static void reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
 
+    s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
     session_refuse(s, error, &answer);
 }
@@ -70,7 +71,7 @@ static void reply_success(struct session *s)
     struct answer answer = {.length = 0};
 
     s->address = s->target.peer;
-    s->replied = s->active = s->up_moved = session_now(s);
+    s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
     free(s->handshake);
     s->handshake = NULL;

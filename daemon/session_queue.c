@@ -45,14 +45,15 @@ static struct session *oldest_of_the_greediest(struct worker_listener *listener,
 bool session_queue_make_room(struct worker_listener *listener, const struct ip_endpoint *newcomer)
 {
     struct listener_limits *limits = listener->limits;
+    struct limit *waiting = &limits->waiting[listener->worker->index];
     struct session *victim;
 
-    if (limit_take(&limits->waiting))
+    if (limit_take(waiting))
         return true;
     atomic_fetch_add_explicit(&limits->queue_closed, 1, memory_order_relaxed);
     victim = oldest_of_the_greediest(listener, newcomer);
     if (!victim)
         return false;
     session_abort(victim, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
-    return limit_take(&limits->waiting);
+    return limit_take(waiting);
 }

@@ -19,7 +19,7 @@ void session_say(struct session *s, const struct answer *answer)
         !buffer_append(&s->down.waiting, s->worker->tools.pool, at + written, n - written))
         session_end(s, stream_error_of(ERROR_CLIENT_GONE));
     s->down.bytes -= (int64_t)(n - written);
-    s->down_moved = session_now(s);
+    s->down_progress.moved = session_now(s);
 }
 
 void session_refuse(struct session *s, struct stream_error error, const struct answer *answer)

@@ -1,44 +1,30 @@
 /* session_relay.c - both directions of a session that stands, and how a failure of one ends both. */
 #include "daemon/session_machine.h"
 
-/* A peer that does not take our bytes any more may have sent a last word before (a server that
- * refuses an upload): it is delivered as far as that goes at once. */
-static void deliver_last_word(struct session *s, struct relay_direction *back)
+static void pump(struct session *s, struct relay_direction *d, struct relay_direction *reverse,
+                 struct progress *progress)
 {
-    enum relay_result result;
-
-    back->from->ready |= INTEREST_READ;
-    do
-        result = relay_pump(back, &s->worker->tools);
-    while (result == RELAY_MOVED && back->state == RELAY_OPEN && !relay_wants_write(back));
-}
-
-static void relay_failed(struct session *s, enum relay_result result, struct relay_direction *d,
-                         struct relay_direction *back)
-{
-    struct stream_error error = result == RELAY_READ_FAILED ? d->from->error : d->to->error;
-
-    if (result == RELAY_WRITE_FAILED)
-        deliver_last_word(s, back);
-    session_end_with_reset(s, error);
-}
-
-static void pump(struct session *s, struct relay_direction *d, struct relay_direction *back,
-                 uint64_t *moved)
-{
-    enum relay_result result = relay_pump(d, &s->worker->tools);
-
-    if (result == RELAY_MOVED)
-        *moved = s->active = session_now(s);
-    else if (result != RELAY_IDLE)
-        relay_failed(s, result, d, back);
+    switch (relay_pump(d, &s->worker->tools)) {
+    case RELAY_IDLE:
+        break;
+    case RELAY_MOVED:
+        progress->moved = s->active = session_now(s);
+        break;
+    case RELAY_READ_FAILED:
+        session_end_with_reset(s, d->from->error);
+        break;
+    case RELAY_WRITE_FAILED:
+        relay_last_word(reverse, &s->worker->tools);
+        session_end_with_reset(s, d->to->error);
+        break;
+    }
 }
 
 bool session_step_relay(struct session *s)
 {
-    pump(s, &s->up, &s->down, &s->up_moved);
+    pump(s, &s->up, &s->down, &s->up_progress);
     if (s->state == SESSION_RELAY)
-        pump(s, &s->down, &s->up, &s->down_moved);
+        pump(s, &s->down, &s->up, &s->down_progress);
     if (s->up.state == RELAY_ENDED && s->down.state == RELAY_ENDED)
         session_end(s, (struct stream_error){0});
     return false;

@@ -11,6 +11,10 @@ enum { DEAD_CLIENT_POLL_MS = 500 };
  * system calls. */
 enum { KEEPALIVE_AFTER_MS = 5000 };
 
+/* While bytes wait for a peer it is looked at so many times within write_timeout: the kernel calls it
+ * writable only when a good part of a large buffer is free, and a slow peer that lives takes longer. */
+enum { LOOKS_A_WRITE = 4 };
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -38,9 +42,9 @@ static uint64_t relay_deadline(const struct session *s, enum stream_error_id *re
     if (relay_wants_write(&s->up) || relay_wants_write(&s->down)) {
         other = UINT64_MAX;
         if (relay_wants_write(&s->up))
-            other = s->up_moved;
+            other = s->up_progress.moved;
         if (relay_wants_write(&s->down))
-            other = earlier(other, s->down_moved);
+            other = earlier(other, s->down_progress.moved);
         other += (uint64_t)config->write_timeout;
         if (other < due) {
             due = other;
@@ -70,7 +74,10 @@ uint64_t session_next_look(const struct session *s)
         uint64_t due = relay_deadline(s, &unused);
 
         if (!s->keepalive_set && config->keepalive)
-            return earlier(due, s->replied + KEEPALIVE_AFTER_MS);
+            due = earlier(due, s->replied + KEEPALIVE_AFTER_MS);
+        if (relay_wants_write(&s->up) || relay_wants_write(&s->down))
+            due =
+                earlier(due, session_now(s) + 1 + (uint64_t)config->write_timeout / LOOKS_A_WRITE);
         return due;
     }
     default:
@@ -85,6 +92,20 @@ static void keep_alive(struct session *s)
     s->keepalive_set = true;
     pair_set_keepalive(&s->client, seconds);
     pair_set_keepalive(&s->target, seconds);
+}
+
+/* A peer that acknowledges is a peer that takes, even if nothing could be written since. */
+static void look_at_waiting(struct session *s, const struct relay_direction *d,
+                            struct progress *progress)
+{
+    uint64_t unacknowledged;
+
+    if (!relay_wants_write(d))
+        return;
+    unacknowledged = pair_unacknowledged(d->to);
+    if (unacknowledged < progress->unacknowledged)
+        progress->moved = s->active = session_now(s);
+    progress->unacknowledged = unacknowledged;
 }
 
 /* The timer has fired: what is due now? Often nothing, because something moved since it was set. */
@@ -108,6 +129,8 @@ void session_look(struct session *s)
     case SESSION_RELAY:
         if (!s->keepalive_set && now >= s->replied + KEEPALIVE_AFTER_MS)
             keep_alive(s);
+        look_at_waiting(s, &s->up, &s->up_progress);
+        look_at_waiting(s, &s->down, &s->down_progress);
         if (now < relay_deadline(s, &error))
             break;
         if (error == ERROR_SYSTEM_WRITE_TIMEOUT)

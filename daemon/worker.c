@@ -56,6 +56,7 @@ static void obey(struct worker *worker)
         else
             listener_close(&worker->listeners[i].listener);
     }
+    worker->closing = true;
     if (command == WORKER_STOP) {
         abort_all(worker, &worker->waiting);
         abort_all(worker, &worker->sessions);
@@ -76,8 +77,7 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 
 void worker_session_ended(struct worker *worker)
 {
-    if (atomic_load_explicit(&worker->command, memory_order_relaxed) != WORKER_SERVE &&
-        !has_sessions(worker))
+    if (worker->closing && !has_sessions(worker))
         ev_break(worker->loop, EVBREAK_ALL);
 }
 

@@ -48,6 +48,7 @@ struct worker {
     struct session_list waiting;  /* it is not yet; the oldest first */
     uint64_t now;                 /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
+    bool closing;       /* its listeners are closed: it ends with its last session */
     atomic_int command; /* enum worker_command */
 };
 

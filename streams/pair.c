@@ -1,9 +1,11 @@
 /* pair.c - the life of a connection: opening, reading, writing, half-closing, ending. */
 #include "streams/pair.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -221,6 +223,15 @@ void pair_set_keepalive(struct stream_pair *pair, int seconds)
     setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
     setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+uint64_t pair_unacknowledged(const struct stream_pair *pair)
+{
+    int bytes = 0;
+
+    if (pair->tcp.fd < 0 || ioctl(pair->tcp.fd, SIOCOUTQ, &bytes) != 0)
+        return 0;
+    return (uint64_t)bytes;
 }
 
 bool pair_is_dead(const struct stream_pair *pair)

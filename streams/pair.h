@@ -100,6 +100,10 @@ struct ip_endpoint pair_local_address(const struct stream_pair *pair);
 /* Sends TCP keep-alive probes after so many idle seconds; 0 = off. */
 void pair_set_keepalive(struct stream_pair *pair, int seconds);
 
+/* Bytes written that the peer's system has not acknowledged yet: while a write says AGAIN, a number
+ * that falls means a peer that takes something. 0 when unknown. */
+uint64_t pair_unacknowledged(const struct stream_pair *pair);
+
 /* True when the peer is found gone (reset) without reading: for the time in which nothing is
  * read. */
 bool pair_is_dead(const struct stream_pair *pair);
