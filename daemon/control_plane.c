@@ -15,7 +15,9 @@
 /* What the daemon needs for itself besides sessions: the standard ones, the log, signals,
  * reload; for each worker its loop and questions to DNS; for each worker and address a socket
  * and a reserve. */
-enum { FILES_FIXED = 16, FILES_A_WORKER = 8, FILES_A_LISTENER = 2 };
+enum { FILES_FIXED = 16, FILES_A_WORKER = 8, FILES_A_LISTENER = 2, FILES_A_PIPE = 2 };
+
+enum { PIPES_MAX = 64, FILES_FOR_A_PIPE = 64 };
 
 static const double report_interval = 60;
 
@@ -57,13 +59,24 @@ static uint64_t raise_file_limit(const struct config *config)
     return limit.rlim_cur;
 }
 
+/* A small part of the descriptors goes into pipes: a worker without one copies instead. */
+static unsigned pipes_a_worker(uint64_t files, unsigned workers)
+{
+    uint64_t pipes = files / FILES_FOR_A_PIPE / workers;
+
+    return pipes < PIPES_MAX ? (unsigned)pipes : PIPES_MAX;
+}
+
 static void bound_sessions(struct control_plane *cp, unsigned addresses)
 {
     uint64_t files = raise_file_limit(cp->config), wanted = 0;
-    uint64_t fixed =
-        FILES_FIXED + cp->workers.count * (FILES_A_WORKER + (uint64_t)addresses * FILES_A_LISTENER);
-    uint64_t allowed = limit_sessions_for_files(files, fixed);
+    unsigned pipes = pipes_a_worker(files, cp->workers.count);
+    uint64_t a_worker =
+        FILES_A_WORKER + FILES_A_PIPE * (uint64_t)pipes + FILES_A_LISTENER * (uint64_t)addresses;
+    uint64_t allowed = limit_sessions_for_files(files, FILES_FIXED + cp->workers.count * a_worker);
 
+    for (unsigned i = 0; i < cp->workers.count; i++)
+        cp->workers.worker[i].pipes.max = pipes;
     limit_init(&cp->workers.sessions, allowed);
     for (unsigned i = 0; i < cp->config->listener_count; i++)
         wanted += (uint64_t)cp->config->listeners[i].max_connections;

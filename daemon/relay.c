@@ -1,30 +1,56 @@
-/* relay.c - read into the worker's scratch, write at once, keep the rest. */
+/* relay.c - the two gears: read into the worker's scratch, write at once, keep the rest; or splice. */
 #include "daemon/relay.h"
 
 /* Reads of one turn: a greedy stream gives way to others after a quarter of a MiB. */
 enum { READS_A_TURN = 4, SLOW_READ = BUFFER_MEDIUM };
 
-enum relay_result relay_flush(struct relay_direction *d, const struct relay_tools *tools)
+/* Into splicing after so many reads in a row that filled the scratch buffer; back to copying after so
+ * many turns in a row that moved less than a read would. */
+enum { FULL_READS = 8, SPLICES_A_TURN = 2, SMALL_SPLICE = BUFFER_MEDIUM, SMALL_SPLICES = 8 };
+
+static enum relay_result flush_buffer(struct relay_direction *d, const struct relay_tools *tools)
 {
     enum relay_result result = RELAY_IDLE;
 
     while (buffer_waiting(&d->waiting)) {
         size_t n = 0;
+        enum io put = pair_write(d->to, buffer_bytes(&d->waiting), buffer_waiting(&d->waiting), &n);
 
-        switch (pair_write(d->to, buffer_bytes(&d->waiting), buffer_waiting(&d->waiting), &n)) {
-        case IO_OK:
-            d->bytes += (int64_t)n;
-            buffer_consume(&d->waiting, tools->pool, n);
-            result = RELAY_MOVED;
-            break;
-        case IO_AGAIN:
+        if (put == IO_AGAIN)
             return result;
-        case IO_EOF:
-        case IO_ERROR:
+        if (put != IO_OK)
             return RELAY_WRITE_FAILED;
-        }
+        d->bytes += (int64_t)n;
+        buffer_consume(&d->waiting, tools->pool, n);
+        result = RELAY_MOVED;
     }
     return result;
+}
+
+static enum relay_result flush_pipe(struct relay_direction *d, const struct relay_tools *tools)
+{
+    enum relay_result result = RELAY_IDLE;
+
+    while (d->pipe->holds) {
+        size_t n = 0;
+        enum io put = pair_splice_write(d->to, d->pipe->out, d->pipe->holds, &n);
+
+        if (put == IO_AGAIN)
+            return result;
+        if (put != IO_OK)
+            return RELAY_WRITE_FAILED;
+        d->bytes += (int64_t)n;
+        d->pipe->holds -= n;
+        result = RELAY_MOVED;
+    }
+    pipe_pool_give_back(tools->pipes, d->pipe);
+    d->pipe = NULL;
+    return result;
+}
+
+enum relay_result relay_flush(struct relay_direction *d, const struct relay_tools *tools)
+{
+    return d->pipe ? flush_pipe(d, tools) : flush_buffer(d, tools);
 }
 
 /* Hands the end on, after all bytes. The second end of a connection is left to its closing, which
@@ -83,12 +109,16 @@ void relay_last_word(struct relay_direction *d, const struct relay_tools *tools)
             return;
 }
 
-enum relay_result relay_pump(struct relay_direction *d, const struct relay_tools *tools)
+/* True when the direction is busy enough for the other gear, and can take it. */
+static bool shall_splice(struct relay_direction *d, const struct relay_tools *tools)
 {
-    enum relay_result result = relay_flush(d, tools);
+    return d->full_reads >= FULL_READS && tools->pipes && tools->pipes->max &&
+           pair_can_splice(d->from) && pair_can_splice(d->to);
+}
 
-    if (result == RELAY_WRITE_FAILED)
-        return result;
+static enum relay_result copy_turn(struct relay_direction *d, const struct relay_tools *tools,
+                                   enum relay_result result)
+{
     for (int i = 0; i < READS_A_TURN && relay_wants_read(d); i++) {
         size_t size = d->small_reads ? SLOW_READ : RELAY_SCRATCH, n = 0;
         enum io got = pair_read(d->from, tools->scratch, size, &n);
@@ -99,15 +129,81 @@ enum relay_result relay_pump(struct relay_direction *d, const struct relay_tools
             return RELAY_READ_FAILED;
         if (got == IO_EOF) {
             d->state = RELAY_ENDING;
+            return RELAY_MOVED;
+        }
+        d->full_reads = n == size ? (uint8_t)(d->full_reads + 1) : 0;
+        result = forward(d, tools, n);
+        if (result == RELAY_WRITE_FAILED || n < size)
+            break;
+        if (shall_splice(d, tools)) {
+            d->splices = true;
+            d->full_reads = 0;
             break;
         }
-        result = forward(d, tools, n);
-        if (result == RELAY_WRITE_FAILED)
-            return result;
-        if (n < size)
-            break;
     }
-    if (d->state == RELAY_ENDING && buffer_waiting(&d->waiting) == 0)
+    return result;
+}
+
+/* One pipeful from end to end. *ret_n: how much was read. */
+static enum relay_result splice_once(struct relay_direction *d, const struct relay_tools *tools,
+                                     struct pipe_pair *pipe, size_t *ret_n)
+{
+    enum io got = pair_splice_read(d->from, pipe->in, PIPE_SIZE, ret_n);
+
+    if (got != IO_OK) {
+        pipe_pool_give_back(tools->pipes, pipe);
+        if (got == IO_EOF)
+            d->state = RELAY_ENDING;
+        return got == IO_ERROR ? RELAY_READ_FAILED : got == IO_EOF ? RELAY_MOVED : RELAY_IDLE;
+    }
+    pipe->holds = *ret_n;
+    d->pipe = pipe;
+    return relay_flush(d, tools) == RELAY_WRITE_FAILED ? RELAY_WRITE_FAILED : RELAY_MOVED;
+}
+
+static enum relay_result splice_turn(struct relay_direction *d, const struct relay_tools *tools,
+                                     enum relay_result result)
+{
+    for (int i = 0; i < SPLICES_A_TURN && relay_wants_read(d); i++) {
+        struct pipe_pair *pipe = pipe_pool_lend(tools->pipes);
+        enum relay_result moved;
+        size_t n = 0;
+
+        if (!pipe) {
+            d->splices = false;
+            return copy_turn(d, tools, result);
+        }
+        moved = splice_once(d, tools, pipe, &n);
+        if (moved == RELAY_IDLE)
+            return result;
+        result = moved;
+        if (moved != RELAY_MOVED || n < SMALL_SPLICE)
+            break;
+        d->small_splices = 0;
+    }
+    if (d->splices && ++d->small_splices > SMALL_SPLICES) {
+        d->splices = false;
+        d->small_splices = 0;
+    }
+    return result;
+}
+
+enum relay_result relay_pump(struct relay_direction *d, const struct relay_tools *tools)
+{
+    enum relay_result result = relay_flush(d, tools);
+
+    if (result == RELAY_WRITE_FAILED)
+        return result;
+    result = d->splices ? splice_turn(d, tools, result) : copy_turn(d, tools, result);
+    if (d->state == RELAY_ENDING && result <= RELAY_MOVED && !relay_wants_write(d))
         return end(d);
     return result;
+}
+
+void relay_release(struct relay_direction *d, const struct relay_tools *tools)
+{
+    buffer_clear(&d->waiting, tools->pool);
+    if (d->pipe)
+        pipe_pool_give_back(tools->pipes, d->pipe);
+    d->pipe = NULL;
 }

@@ -1,17 +1,23 @@
 /* relay.h - moves bytes from one stream pair to another, one direction at a time. Knows pairs
  * and buffers, no session, no clock, no log: a scripted pair is as good as a socket. What could
- * not be written at once waits in one block, and reading stops until it is gone: that is all the
- * memory a direction can take. */
+ * not be written at once waits in one block (or in one pipe), and reading stops until it is gone:
+ * that is all the memory a direction can take.
+ *
+ * A direction has two gears. It copies through the worker's scratch buffer; when it keeps filling
+ * that and both ends are plain sockets, it splices through a pipe, so that the bytes stay inside
+ * the kernel, and comes back to copying when it goes quiet. A direction at rest holds neither. */
 #ifndef PAIRSOCKS_RELAY_H
 #define PAIRSOCKS_RELAY_H
 
 #include "streams/buffer.h"
 #include "streams/pair.h"
+#include "streams/pipe_pool.h"
 
 /* What the directions of one worker share. */
 struct relay_tools {
     struct buffer_pool *pool;
-    uint8_t *scratch; /* RELAY_SCRATCH bytes */
+    struct pipe_pool *pipes; /* may be NULL */
+    uint8_t *scratch;        /* RELAY_SCRATCH bytes */
 };
 
 /* As large as the largest block, so that whatever was read and not written finds a place. */
@@ -26,10 +32,14 @@ enum relay_state {
 struct relay_direction {
     struct stream_pair *from, *to;         /* borrowed: the session's */
     const struct relay_direction *reverse; /* borrowed: the same pairs the other way round */
-    struct buffer waiting;                 /* read, not yet written */
-    int64_t bytes;                         /* written to `to` */
-    uint8_t state;                         /* enum relay_state */
-    bool small_reads; /* `to` is slow: read less at a time, so that less has to wait */
+    struct pipe_pair *pipe; /* borrowed from the pool while it splices and bytes are in it */
+    struct buffer waiting;  /* read, not yet written */
+    int64_t bytes;          /* written to `to` */
+    uint8_t state;          /* enum relay_state */
+    bool splices;           /* the gear */
+    uint8_t full_reads;     /* in a row, while it copies */
+    uint8_t small_splices;  /* in a row, while it splices */
+    bool small_reads;       /* `to` is slow: read less at a time, so that less has to wait */
 };
 
 enum relay_result {
@@ -50,15 +60,18 @@ void relay_last_word(struct relay_direction *direction, const struct relay_tools
 /* Writes what waits, reads nothing. */
 enum relay_result relay_flush(struct relay_direction *direction, const struct relay_tools *tools);
 
-/* What the direction waits for at its two ends. */
-static inline bool relay_wants_read(const struct relay_direction *d)
-{
-    return d->state == RELAY_OPEN && buffer_waiting(&d->waiting) == 0;
-}
+/* Gives back what the direction has borrowed; what waits is dropped. */
+void relay_release(struct relay_direction *direction, const struct relay_tools *tools);
 
+/* What the direction waits for at its two ends. */
 static inline bool relay_wants_write(const struct relay_direction *d)
 {
-    return buffer_waiting(&d->waiting) > 0;
+    return buffer_waiting(&d->waiting) > 0 || d->pipe;
+}
+
+static inline bool relay_wants_read(const struct relay_direction *d)
+{
+    return d->state == RELAY_OPEN && !relay_wants_write(d);
 }
 
 #endif

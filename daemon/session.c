@@ -91,8 +91,8 @@ static void session_free(struct session *s)
     if (!stream_error_is(&s->error, ERROR_POLICY_LIMIT_QUEUE)) /* these are counted */
         session_log(s);
     ev_timer_stop(worker->loop, &s->timer);
-    buffer_clear(&s->up.waiting, worker->tools.pool);
-    buffer_clear(&s->down.waiting, worker->tools.pool);
+    relay_release(&s->up, &worker->tools);
+    relay_release(&s->down, &worker->tools);
     (s->reset_client ? pair_reset : pair_close)(&s->client);
     (s->reset_target ? pair_reset : pair_close)(&s->target);
     session_list_remove(&worker->sessions, s);

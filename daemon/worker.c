@@ -137,6 +137,7 @@ static bool worker_init(struct worker *worker, const struct config *config,
     worker->loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     worker->tools.scratch = malloc(RELAY_SCRATCH);
     worker->tools.pool = &worker->pool;
+    worker->tools.pipes = &worker->pipes;
     worker->listeners = calloc(listener_capacity, sizeof *worker->listeners);
     worker->listener_capacity = listener_capacity;
     if (!worker->loop || !worker->tools.scratch || !worker->listeners)
@@ -222,6 +223,7 @@ static void worker_done(struct worker *worker)
         listener_close(&worker->listeners[i].listener);
     resolver_free(worker->resolver);
     buffer_pool_done(&worker->pool);
+    pipe_pool_done(&worker->pipes);
     free(worker->tools.scratch);
     free(worker->listeners);
     if (worker->loop)

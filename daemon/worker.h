@@ -41,6 +41,7 @@ struct worker {
     ev_check clock;
     struct resolver *resolver;
     struct buffer_pool pool;
+    struct pipe_pool pipes;
     struct relay_tools tools;
     struct worker_listener *listeners;
     unsigned listener_count, listener_capacity;

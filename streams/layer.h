@@ -10,6 +10,10 @@
  *         now. AGAIN: `write_waits` says for what. ERROR. Never EOF.
  *  end    ends our direction after all that was written: close_notify, shutdown(SHUT_WR). OK,
  *         AGAIN, ERROR.
+ *  splice_read, splice_write  as read and write, from and to a pipe, without copying through us; NULL
+ *         for a layer that must see the bytes. A splice may move less than it was asked for although
+ *         more could be moved: only AGAIN means that there is nothing, or no room. The pipe has room
+ *         for, or holds, all `n` bytes.
  *  done   frees what the layer owns, itself included if it was allocated. No I/O that could block.
  *
  * On ERROR the layer has stored its reason in `*error`, which keeps the first. Results are
@@ -35,6 +39,8 @@ struct layer_ops {
     enum io (*read)(struct layer *layer, void *out, size_t n, size_t *ret_n);
     enum io (*write)(struct layer *layer, const void *bytes, size_t n, size_t *ret_n);
     enum io (*end)(struct layer *layer);
+    enum io (*splice_read)(struct layer *layer, int pipe, size_t n, size_t *ret_n);
+    enum io (*splice_write)(struct layer *layer, int pipe, size_t n, size_t *ret_n);
     void (*done)(struct layer *layer);
     bool close_ends; /* to the peer, closing the descriptor says what `end` says */
 };

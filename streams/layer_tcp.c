@@ -2,6 +2,7 @@
 #include "streams/layer_tcp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -60,6 +61,45 @@ static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_
     return IO_ERROR;
 }
 
+static enum io tcp_splice_read(struct layer *layer, int pipe, size_t n, size_t *ret_n)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    ssize_t got;
+
+    do
+        got = splice(tcp->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        *ret_n = (size_t)got;
+        return IO_OK;
+    }
+    if (got == 0)
+        return IO_EOF;
+    if (errno == EAGAIN)
+        return IO_AGAIN;
+    stream_error_keep_first(layer->error, stream_error_read(errno));
+    return IO_ERROR;
+}
+
+/* splice has no MSG_NOSIGNAL: who splices ignores SIGPIPE. */
+static enum io tcp_splice_write(struct layer *layer, int pipe, size_t n, size_t *ret_n)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    ssize_t sent;
+
+    do
+        sent = splice(pipe, NULL, tcp->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (sent < 0 && errno == EINTR);
+    if (sent > 0) {
+        *ret_n = (size_t)sent;
+        return IO_OK;
+    }
+    if (sent == 0 || errno == EAGAIN)
+        return IO_AGAIN;
+    stream_error_keep_first(layer->error, stream_error_write(errno));
+    return IO_ERROR;
+}
+
 static enum io tcp_end(struct layer *layer)
 {
     struct layer_tcp *tcp = (struct layer_tcp *)layer;
@@ -83,6 +123,8 @@ static const struct layer_ops tcp_ops = {
     .read = tcp_read,
     .write = tcp_write,
     .end = tcp_end,
+    .splice_read = tcp_splice_read,
+    .splice_write = tcp_splice_write,
     .done = tcp_done,
 };
 

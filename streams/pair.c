@@ -138,16 +138,20 @@ static enum io bad_state(struct stream_pair *pair)
     return IO_ERROR;
 }
 
-enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n)
+/* What every kind of read does before and after it. */
+static bool may_read(struct stream_pair *pair, enum io *ret_answer)
 {
-    enum io result;
+    if (pair->read_status != STREAM_OPEN) {
+        *ret_answer = pair->read_status == STREAM_AT_END ? IO_EOF : bad_state(pair);
+        return false;
+    }
+    *ret_answer = IO_AGAIN;
+    return pair->ready & pair->top->read_waits;
+}
 
-    if (pair->read_status != STREAM_OPEN)
-        return pair->read_status == STREAM_AT_END ? IO_EOF : bad_state(pair);
-    if (!(pair->ready & pair->top->read_waits))
-        return IO_AGAIN;
-    result = pair->top->ops->read(pair->top, out, n, ret_n);
-    if (result == IO_AGAIN || (result == IO_OK && *ret_n < n))
+static enum io after_read(struct stream_pair *pair, enum io result, bool drained)
+{
+    if (result == IO_AGAIN || drained)
         pair->ready &= (uint8_t)~pair->top->read_waits;
     else if (result == IO_EOF)
         pair->read_status = STREAM_AT_END;
@@ -156,20 +160,61 @@ enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n)
     return result;
 }
 
-enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t *ret_n)
+enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n)
 {
     enum io result;
 
-    if (pair->write_status != STREAM_OPEN)
-        return bad_state(pair);
-    if (!(pair->ready & pair->top->write_waits))
-        return IO_AGAIN;
-    result = pair->top->ops->write(pair->top, bytes, n, ret_n);
-    if (result == IO_AGAIN || (result == IO_OK && *ret_n < n))
+    if (!may_read(pair, &result))
+        return result;
+    result = pair->top->ops->read(pair->top, out, n, ret_n);
+    return after_read(pair, result, result == IO_OK && *ret_n < n);
+}
+
+enum io pair_splice_read(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n)
+{
+    enum io result;
+
+    if (!may_read(pair, &result))
+        return result;
+    return after_read(pair, pair->top->ops->splice_read(pair->top, pipe, n, ret_n), false);
+}
+
+static bool may_write(struct stream_pair *pair, enum io *ret_answer)
+{
+    if (pair->write_status != STREAM_OPEN) {
+        *ret_answer = bad_state(pair);
+        return false;
+    }
+    *ret_answer = IO_AGAIN;
+    return pair->ready & pair->top->write_waits;
+}
+
+static enum io after_write(struct stream_pair *pair, enum io result, bool full)
+{
+    if (result == IO_AGAIN || full)
         pair->ready &= (uint8_t)~pair->top->write_waits;
     else if (result == IO_ERROR)
         pair->write_status = STREAM_ERROR; /* what the peer sent before may still be read */
     return result;
+}
+
+enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t *ret_n)
+{
+    enum io result;
+
+    if (!may_write(pair, &result))
+        return result;
+    result = pair->top->ops->write(pair->top, bytes, n, ret_n);
+    return after_write(pair, result, result == IO_OK && *ret_n < n);
+}
+
+enum io pair_splice_write(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n)
+{
+    enum io result;
+
+    if (!may_write(pair, &result))
+        return result;
+    return after_write(pair, pair->top->ops->splice_write(pair->top, pipe, n, ret_n), false);
 }
 
 enum io pair_end(struct stream_pair *pair)

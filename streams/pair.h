@@ -81,6 +81,16 @@ void pair_push_layer(struct stream_pair *pair, struct layer *layer);
 enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n);
 enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t *ret_n);
 
+/* As pair_read() and pair_write(), through a pipe inside the kernel: only while pair_can_splice(). The
+ * process must ignore SIGPIPE. */
+enum io pair_splice_read(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n);
+enum io pair_splice_write(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n);
+
+static inline bool pair_can_splice(const struct stream_pair *pair)
+{
+    return pair->top->ops->splice_read && pair->top->ops->splice_write;
+}
+
 /* Ends the write direction (half-close): write_status is AT_END after OK. Again is harmless. */
 enum io pair_end(struct stream_pair *pair);
 
