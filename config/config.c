@@ -21,7 +21,8 @@ struct loader {
     const char *file;
     FILE *errors;
     unsigned faults;
-    bool in_section; /* false: before the first, or in a bad one whose keys say nothing */
+    bool in_section;     /* false: before the first, or in a bad one */
+    bool in_bad_section; /* whose keys say nothing */
     enum section section;
     char label[READER_SECTION_MAX + 1]; /* of the current section, for messages */
     int section_line;
@@ -116,6 +117,7 @@ static bool add_listener(struct loader *l, int line, const char *name)
 {
     struct config *config = l->config;
     struct config_listener *more;
+    char *copy;
 
     for (unsigned i = 0; i < config->listener_count; i++) {
         if (strcmp(config->listeners[i].name, name) == 0) {
@@ -124,14 +126,13 @@ static bool add_listener(struct loader *l, int line, const char *name)
         }
     }
     more = realloc(config->listeners, (config->listener_count + 1) * sizeof *more);
-    if (!more)
+    if (more)
+        config->listeners = more;
+    if (!more || !(copy = strdup(name))) {
+        fault(l, line, NULL, NULL, "there is no memory for it");
         return false;
-    config->listeners = more;
-    more += config->listener_count;
-    *more = (struct config_listener){.name = strdup(name)};
-    if (!more->name)
-        return false;
-    config->listener_count++;
+    }
+    more[config->listener_count++] = (struct config_listener){.name = copy};
     return true;
 }
 
@@ -172,6 +173,7 @@ static void on_section(void *context, int line, const char *section)
     const char *name = section + n + strspn(section + n, " \t");
 
     finish_section(l);
+    l->in_bad_section = false;
     snprintf(l->label, sizeof l->label, "%s", section);
     switch (section_of(section, n)) {
     case SECTION_DAEMON:
@@ -196,7 +198,7 @@ static void on_key(void *context, int line, const char *key, const char *value)
     int i;
 
     if (!l->in_section) {
-        if (!*l->label)
+        if (!*l->label && !l->in_bad_section)
             fault(l, line, key, NULL, "a key must follow a [section]");
         return; /* the section was reported already */
     }
@@ -220,6 +222,16 @@ static void on_key(void *context, int line, const char *key, const char *value)
     l->seen[i] = line;
 }
 
+static void on_bad_section(void *context, int line, const char *what)
+{
+    struct loader *l = context;
+
+    finish_section(l);
+    l->label[0] = '\0';
+    fault(l, line, NULL, NULL, "%s", what);
+    l->in_bad_section = true;
+}
+
 static void on_error(void *context, int line, const char *what)
 {
     fault(context, line, NULL, NULL, "%s", what);
@@ -236,7 +248,7 @@ static struct config *config_new(void)
 
 struct config *config_load(const char *file, FILE *errors)
 {
-    static const struct reader_callbacks callbacks = {on_section, on_key, on_error};
+    static const struct reader_callbacks callbacks = {on_section, on_key, on_bad_section, on_error};
     struct loader loader = {.file = file, .errors = errors, .config = config_new()};
     FILE *in = fopen(file, "re");
 

@@ -143,10 +143,16 @@ static bool parse_nameservers(const struct directive *d, void *field, const char
     return true;
 }
 
-static bool add_address(struct config_listener *listener, struct config_address address)
+static bool add_address(struct config_listener *listener, const struct ip_address *ip,
+                        uint16_t port, bool optional, const char **ret_wrong)
 {
-    struct config_address *more;
+    struct config_address address = {{*ip, port}, optional}, *more;
 
+    *ret_wrong = "this address is listed twice";
+    for (unsigned i = 0; i < listener->address_count; i++)
+        if (port && endpoint_equal(&listener->addresses[i].endpoint, &address.endpoint))
+            return false;
+    *ret_wrong = "there is no memory for it";
     more = realloc(listener->addresses, (listener->address_count + 1) * sizeof *more);
     if (!more)
         return false;
@@ -155,18 +161,18 @@ static bool add_address(struct config_listener *listener, struct config_address 
     return true;
 }
 
-static bool add_localhost(struct config_listener *listener, uint16_t port)
+static bool add_localhost(struct config_listener *listener, uint16_t port, const char **ret_wrong)
 {
     static const struct ip_address v4 = {IP_V4, {127, 0, 0, 1}}, v6 = {IP_V6, {[15] = 1}};
 
-    return add_address(listener, (struct config_address){{v4, port}, true}) &&
-           add_address(listener, (struct config_address){{v6, port}, true});
+    return add_address(listener, &v4, port, true, ret_wrong) &&
+           add_address(listener, &v6, port, true, ret_wrong);
 }
 
 static bool parse_listen_item(struct config_listener *listener, const char *item, size_t n,
                               const char **ret_wrong)
 {
-    struct config_address address = {0};
+    struct ip_endpoint endpoint;
     const char *host;
     size_t length;
     uint16_t port;
@@ -183,17 +189,11 @@ static bool parse_listen_item(struct config_listener *listener, const char *item
     if (!host_port_split(item, n, &host, &length, &port))
         return false;
     if (item[0] != '[' && host_name_equal(host, length, "localhost", 9))
-        return add_localhost(listener, port);
+        return add_localhost(listener, port, ret_wrong);
     *ret_wrong = "a listening address is given as a number, or as localhost";
-    if (!endpoint_parse(item, n, &address.endpoint))
+    if (!endpoint_parse(item, n, &endpoint))
         return false;
-    for (unsigned i = 0; i < listener->address_count; i++) {
-        *ret_wrong = "this address is listed twice";
-        if (address.endpoint.port &&
-            endpoint_equal(&listener->addresses[i].endpoint, &address.endpoint))
-            return false;
-    }
-    return add_address(listener, address);
+    return add_address(listener, &endpoint.ip, endpoint.port, false, ret_wrong);
 }
 
 /* The field is the listener itself: offset 0. */

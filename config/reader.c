@@ -25,9 +25,9 @@ static char *bad_line(struct reader *r, char *out, const char *what)
     return blank_line(out);
 }
 
-/* One line into r->text without its end. False at the end of the file. */
 enum line { LINE_END, LINE_OK, LINE_LONG, LINE_NUL };
 
+/* One line into r->text without its end. */
 static enum line read_line(struct reader *r)
 {
     size_t n = 0;
@@ -36,7 +36,7 @@ static enum line read_line(struct reader *r)
 
     while ((c = getc(r->file)) != EOF && c != '\n') {
         nul = nul || c == '\0';
-        too_long = too_long || n == READER_LINE_MAX;
+        too_long = too_long || n > READER_LINE_MAX;
         if (!too_long)
             r->text[n++] = (char)c;
     }
@@ -44,8 +44,15 @@ static enum line read_line(struct reader *r)
         return LINE_END;
     if (n && r->text[n - 1] == '\r')
         n--;
+    too_long = too_long || n > READER_LINE_MAX;
     r->text[n] = '\0';
     return nul ? LINE_NUL : too_long ? LINE_LONG : LINE_OK;
+}
+
+static char *bad_section(struct reader *r, char *out, const char *what)
+{
+    r->callbacks->bad_section(r->context, r->line, what);
+    return blank_line(out);
 }
 
 static char *section_line(struct reader *r, char *at, char *out)
@@ -53,11 +60,11 @@ static char *section_line(struct reader *r, char *at, char *out)
     char *end = strchr(at, ']');
 
     if (!end)
-        return bad_line(r, out, "the section's head has no closing bracket");
+        return bad_section(r, out, "the section's head has no closing bracket");
     if (end[1 + strspn(end + 1, " \t")] != '\0')
-        return bad_line(r, out, "there is something behind the section's closing bracket");
-    if (end - at > READER_SECTION_MAX)
-        return bad_line(r, out, "the section's name is too long (at most 100 bytes)");
+        return bad_section(r, out, "there is something behind the section's closing bracket");
+    if (end - at - 1 > READER_SECTION_MAX)
+        return bad_section(r, out, "the section's name is too long (at most 100 bytes)");
     *end = '\0';
     r->callbacks->section(r->context, r->line, at + 1);
     return blank_line(out); /* inih would cut the name; it need not know */
@@ -81,6 +88,8 @@ static char *next_line(char *out, int size, void *stream)
     if (r->line == 1 && strncmp(at, bom, 3) == 0)
         at += 3;
     at += strspn(at, " \t");
+    if (*at == '\v' || *at == '\f' || *at == '\r')
+        return bad_line(r, out, "the line begins with a control character");
     if (*at == '[')
         return section_line(r, at, out);
     if (*at == '\0' || *at == ';' || *at == '#')

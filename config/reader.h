@@ -16,7 +16,9 @@ struct reader_callbacks {
     void (*section)(void *context, int line, const char *section);
     /* A key of the current section; blanks around the value are gone. */
     void (*key)(void *context, int line, const char *key, const char *value);
-    /* A line that is none of these; `what` says why. */
+    /* A section's head that is none: the keys that follow belong to no section. `what` says why. */
+    void (*bad_section)(void *context, int line, const char *what);
+    /* Another line that is none of these. */
     void (*error)(void *context, int line, const char *what);
 };
 

@@ -50,9 +50,10 @@ extern const struct frontend frontend_socks5;
 /* Bits of the listener's `protocols`, by the order of config/protocols. */
 enum frontend_bits { FRONTEND_SOCKS4 = 1, FRONTEND_SOCKS5 = 2 };
 
-/* Chooses by the first bytes. DONE: handshake->frontend is set. MORE: it may still become clear
- * what speaks (only for naming it in the log). BAD: none of ours; handshake->error names what it
- * looks like, and there is no answer. At the client's end call it with `at_end`, and it decides. */
+/* Chooses by the first bytes. DONE: handshake->frontend is set. MORE: there are no bytes yet, or it
+ * may still become clear what speaks (only for naming it in the log); at the client's end, `at_end`,
+ * bytes that are there decide. BAD: none of ours; handshake->error names what it looks like, and
+ * there is no answer. */
 enum parse frontend_sniff(struct handshake *handshake, unsigned protocols, const struct cursor *in,
                           bool at_end);
 

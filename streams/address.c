@@ -57,7 +57,7 @@ static bool parse_v4(const char *text, size_t n, uint8_t out[4])
             !parse_decimal(text, (size_t)(part_end - text), 255, &value))
             return false;
         out[i] = (uint8_t)value;
-        text = part_end + 1;
+        text = dot ? dot + 1 : end;
     }
     return true;
 }

@@ -79,7 +79,7 @@ enum error_protocol {
     ROW(RESOLVER_EMPTY,               RESOLVER, SUBDOMAIN_RESOLVER_NAME, 5, "resolver.name.invalid", 91, 8, 400) \
     ROW(RESOLVER_SERVER_FAILED,       RESOLVER, SUBDOMAIN_RESOLVER_SERVER, 1, "resolver.server.failed", 91, 4, 502) \
     ROW(POLICY_LIMIT_QUEUE,           POLICY, SUBDOMAIN_POLICY_LIMIT, 1, "policy.limit.queue", 0, 1, 503) \
-    ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 91, 1, 503) \
+    ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 0, 1, 503) \
     ROW(PROTOCOL_GREETING_BAD,        PROTOCOL, SUBDOMAIN_PROTOCOL_GREETING, 1, "protocol.greeting.bad", 0, 0xFF, 400) \
     ROW(PROTOCOL_REQUEST_BAD,         PROTOCOL, SUBDOMAIN_PROTOCOL_REQUEST, 1, "protocol.request.bad", 91, 1, 400) \
     ROW(PROTOCOL_LOOKS_LIKE_HTTP,     PROTOCOL, SUBDOMAIN_PROTOCOL_LOOKS_LIKE, 1, "protocol.looks-like.http", 0, 0, 0) \

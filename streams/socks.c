@@ -259,7 +259,7 @@ size_t socks5_write_reply(uint8_t code, const struct ip_endpoint *bound, uint8_t
     static const struct ip_endpoint none;
     uint8_t *at = out;
 
-    if (!bound)
+    if (!bound || bound->ip.family == IP_NONE)
         bound = &none;
     *at++ = 5;
     *at++ = code;
@@ -276,7 +276,7 @@ size_t socks4_write_reply(uint8_t code, const struct ip_endpoint *bound, uint8_t
      * +----+----+---------+-------+ */
     memset(out, 0, SOCKS4_REPLY_SIZE);
     out[1] = code;
-    if (bound) {
+    if (bound && bound->ip.family != IP_NONE) {
         put_port(out + 2, bound->port);
         if (bound->ip.family == IP_V4)
             memcpy(out + 4, bound->ip.bytes, 4);
@@ -384,6 +384,7 @@ size_t socks4_write_request(const struct socks_request *request, const char *use
     uint8_t *at = out;
 
     assert(userid_length <= SOCKS4_USERID_MAX);
+    assert(request->host.name_length || request->host.ip.family == IP_V4);
     *at++ = 4;
     *at++ = request->command;
     at = put_port(at, request->port);

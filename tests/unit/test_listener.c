@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-TestSuite(listener, .timeout = 20);
+TestSuite(listener, .timeout = 10);
 
 static const struct ip_endpoint any_port = {{IP_V4, {127, 0, 0, 1}}, 0};
 

@@ -40,7 +40,7 @@ static FILE *open_bytes(const void *bytes, size_t n)
 /* The caller frees what was called back. */
 static char *read_bytes(const void *bytes, size_t n)
 {
-    static const struct reader_callbacks callbacks = {on_section, on_key, on_error};
+    static const struct reader_callbacks callbacks = {on_section, on_key, on_error, on_error};
     FILE *file = open_bytes(bytes, n);
     char *text = NULL;
     size_t length;
@@ -251,7 +251,7 @@ Test(reader, many_lines_are_counted)
 
 Test(reader, file_that_cannot_be_read_is_no_empty_file)
 {
-    static const struct reader_callbacks callbacks = {on_section, on_key, on_error};
+    static const struct reader_callbacks callbacks = {on_section, on_key, on_error, on_error};
     FILE *folder = fopen("/", "r");
 
     cr_assert(folder);

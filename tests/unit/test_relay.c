@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-TestSuite(relay, .timeout = 20);
+TestSuite(relay, .timeout = 10);
 
 /* A session's plumbing without the session. */
 struct plumbing {

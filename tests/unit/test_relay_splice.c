@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-TestSuite(relay_splice, .timeout = 20);
+TestSuite(relay_splice, .timeout = 10);
 
 enum { SIZE = 12 * 1024 * 1024 };
 

@@ -1,0 +1,94 @@
+/* fuzz_ini.c - any bytes as a configuration file. The claims: it is loaded or refused, refused
+ * with at least one error and each error one line that begins with the file's name, loaded
+ * without one and with values in their ranges; never both. */
+#include "tests/fuzz/fuzz.h"
+
+#include "config/config.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* One file in memory for all inputs, under the name that config_load() opens. */
+static char path[64];
+
+static int memory_file(void)
+{
+    static int fd = -1;
+
+    if (fd < 0) {
+        fd = memfd_create("ini", MFD_CLOEXEC);
+        CLAIM(fd >= 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    }
+    return fd;
+}
+
+static void store(const uint8_t *data, size_t size)
+{
+    int fd = memory_file();
+
+    CLAIM(ftruncate(fd, 0) == 0);
+    CLAIM(pwrite(fd, data, size, 0) == (ssize_t)size);
+}
+
+/* A value may hold a carriage return or an escape, but no line's end. */
+static void check_errors(const char *errors, size_t n)
+{
+    CLAIM(n > 0 && errors[n - 1] == '\n');
+    CLAIM(strlen(errors) == n);
+    while (*errors) {
+        CLAIM(strncmp(errors, path, strlen(path)) == 0 && errors[strlen(path)] == ':');
+        errors = strchr(errors, '\n') + 1;
+    }
+}
+
+static void check_listener(const struct config_listener *l)
+{
+    CLAIM(l->name && *l->name && strlen(l->name) <= 100);
+    CLAIM(l->address_count > 0);
+    for (unsigned i = 0; i < l->address_count; i++)
+        CLAIM(l->addresses[i].endpoint.ip.family != IP_NONE);
+    CLAIM(l->protocols && !(l->protocols & ~(unsigned)(PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5)));
+    CLAIM(l->queue >= 1 && l->max_connections >= 1);
+    CLAIM(l->handshake_timeout > 0 && l->connect_timeout > 0 && l->write_timeout > 0);
+    CLAIM(l->idle_timeout > 0 && l->half_close_timeout > 0 && l->keepalive >= 0);
+}
+
+static void check_config(const struct config *config)
+{
+    CLAIM(strcmp(config->file, path) == 0);
+    CLAIM(config->workers >= 0 && config->workers <= CONFIG_WORKERS_MAX);
+    CLAIM(config->log_level >= LOG_ERROR && config->log_level <= LOG_DEBUG);
+    CLAIM(config->log_format == 0 || config->log_format == 1);
+    CLAIM(!config->log_file || *config->log_file == '/');
+    CLAIM(config->drain_timeout >= 0 && config->max_files >= 0);
+    CLAIM(config->listener_count > 0);
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        check_listener(&config->listeners[i]);
+        for (unsigned j = 0; j < i; j++)
+            CLAIM(strcmp(config->listeners[i].name, config->listeners[j].name) != 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *errors = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&errors, &n);
+    struct config *config;
+
+    CLAIM(out);
+    store(data, size);
+    config = config_load(path, out);
+    CLAIM(fclose(out) == 0);
+    if (config) {
+        CLAIM(n == 0);
+        check_config(config);
+    } else {
+        check_errors(errors, n);
+    }
+    config_unref(config);
+    free(errors);
+    return 0;
+}
