@@ -35,9 +35,12 @@ void listener_limits_done(struct listener_limits *limits)
 
 static bool try_take(struct limit *limit)
 {
-    if (atomic_fetch_add(&limit->used, 1) < limit->max)
-        return true;
-    atomic_fetch_sub(&limit->used, 1);
+    uint64_t used = atomic_load(&limit->used);
+
+    /* Never above the bound, not even for a moment: another thread would take it for full. */
+    while (used < limit->max)
+        if (atomic_compare_exchange_weak(&limit->used, &used, used + 1))
+            return true;
     return false;
 }
 

@@ -85,8 +85,8 @@ static void step(struct session *s)
 
 static void session_free(struct session *s)
 {
+    struct worker_listener *listener = s->listener;
     struct worker *worker = s->worker;
-    bool waited_for;
 
     if (!stream_error_is(&s->error, ERROR_POLICY_LIMIT_QUEUE)) /* these are counted */
         session_log(s);
@@ -96,13 +96,10 @@ static void session_free(struct session *s)
     (s->reset_client ? pair_reset : pair_close)(&s->client);
     (s->reset_target ? pair_reset : pair_close)(&s->target);
     session_list_remove(&worker->sessions, s);
-    waited_for = limit_give(&s->listener->limits->sessions);
-    waited_for |= limit_give(&worker->all->sessions);
     free(s->handshake);
     free(s->target_name);
     free(s);
-    if (waited_for)
-        workers_resume_listeners(worker->all);
+    worker_give_place(listener);
     worker_session_ended(worker);
 }
 
@@ -183,8 +180,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 static void give_up(struct worker_listener *listener, int fd)
 {
     close(fd);
-    limit_give(&listener->limits->sessions);
-    limit_give(&listener->worker->all->sessions);
+    worker_give_place(listener);
 }
 
 void session_start(struct worker_listener *listener, int fd, const struct ip_endpoint *peer)

@@ -81,26 +81,37 @@ void worker_session_ended(struct worker *worker)
         ev_break(worker->loop, EVBREAK_ALL);
 }
 
+static void resume_if(struct workers *workers, bool waited_for)
+{
+    if (waited_for)
+        workers_resume_listeners(workers);
+}
+
 static bool on_admit(struct listener *listener)
 {
     struct worker_listener *wl = listener->context;
+    struct workers *all = wl->worker->all;
 
-    if (!limit_take(&wl->worker->all->sessions))
+    if (!limit_take(&all->sessions))
         return false;
     if (limit_take(&wl->limits->sessions))
         return true;
-    limit_give(&wl->worker->all->sessions);
+    resume_if(all, limit_give(&all->sessions));
     return false;
+}
+
+void worker_give_place(struct worker_listener *wl)
+{
+    struct workers *all = wl->worker->all;
+    bool waited_for = limit_give(&wl->limits->sessions);
+
+    waited_for |= limit_give(&all->sessions);
+    resume_if(all, waited_for);
 }
 
 static void on_unadmit(struct listener *listener)
 {
-    struct worker_listener *wl = listener->context;
-    bool waited_for = limit_give(&wl->limits->sessions);
-
-    waited_for |= limit_give(&wl->worker->all->sessions);
-    if (waited_for)
-        workers_resume_listeners(wl->worker->all);
+    worker_give_place(listener->context);
 }
 
 static void on_accepted(struct listener *listener, int fd, const struct ip_endpoint *peer)

@@ -79,6 +79,9 @@ void workers_resume_listeners(struct workers *workers);
 /* Waits for the threads to end (command them first) and frees everything. */
 void workers_done(struct workers *workers);
 
+/* Gives back the place that a connection of this listener had, and wakes who waits for one. */
+void worker_give_place(struct worker_listener *listener);
+
 /* For sessions: a worker that drains ends with its last one. */
 void worker_session_ended(struct worker *worker);
 
