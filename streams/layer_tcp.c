@@ -18,14 +18,9 @@ static enum io tcp_open(struct layer *layer)
     return IO_OK;
 }
 
-static enum io tcp_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
+/* What recv(2) and splice(2) from a socket say. */
+static enum io read_result(struct layer *layer, ssize_t got, size_t *ret_n)
 {
-    struct layer_tcp *tcp = (struct layer_tcp *)layer;
-    ssize_t got;
-
-    do
-        got = recv(tcp->fd, out, n, 0);
-    while (got < 0 && errno == EINTR);
     if (got > 0) {
         *ret_n = (size_t)got;
         return IO_OK;
@@ -36,6 +31,30 @@ static enum io tcp_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
         return IO_AGAIN;
     stream_error_keep_first(layer->error, stream_error_read(errno));
     return IO_ERROR;
+}
+
+/* What send(2) and splice(2) to a socket say. */
+static enum io write_result(struct layer *layer, ssize_t sent, size_t *ret_n)
+{
+    if (sent > 0) {
+        *ret_n = (size_t)sent;
+        return IO_OK;
+    }
+    if (sent == 0 || errno == EAGAIN)
+        return IO_AGAIN;
+    stream_error_keep_first(layer->error, stream_error_write(errno));
+    return IO_ERROR;
+}
+
+static enum io tcp_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    ssize_t got;
+
+    do
+        got = recv(tcp->fd, out, n, 0);
+    while (got < 0 && errno == EINTR);
+    return read_result(layer, got, ret_n);
 }
 
 static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
@@ -51,14 +70,7 @@ static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_
     do
         sent = send(tcp->fd, bytes, n, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent >= 0) {
-        *ret_n = (size_t)sent;
-        return IO_OK;
-    }
-    if (errno == EAGAIN)
-        return IO_AGAIN;
-    stream_error_keep_first(layer->error, stream_error_write(errno));
-    return IO_ERROR;
+    return write_result(layer, sent, ret_n);
 }
 
 static enum io tcp_splice_read(struct layer *layer, int pipe, size_t n, size_t *ret_n)
@@ -69,16 +81,7 @@ static enum io tcp_splice_read(struct layer *layer, int pipe, size_t n, size_t *
     do
         got = splice(tcp->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (got < 0 && errno == EINTR);
-    if (got > 0) {
-        *ret_n = (size_t)got;
-        return IO_OK;
-    }
-    if (got == 0)
-        return IO_EOF;
-    if (errno == EAGAIN)
-        return IO_AGAIN;
-    stream_error_keep_first(layer->error, stream_error_read(errno));
-    return IO_ERROR;
+    return read_result(layer, got, ret_n);
 }
 
 /* splice has no MSG_NOSIGNAL: who splices ignores SIGPIPE. */
@@ -90,14 +93,7 @@ static enum io tcp_splice_write(struct layer *layer, int pipe, size_t n, size_t 
     do
         sent = splice(pipe, NULL, tcp->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (sent < 0 && errno == EINTR);
-    if (sent > 0) {
-        *ret_n = (size_t)sent;
-        return IO_OK;
-    }
-    if (sent == 0 || errno == EAGAIN)
-        return IO_AGAIN;
-    stream_error_keep_first(layer->error, stream_error_write(errno));
-    return IO_ERROR;
+    return write_result(layer, sent, ret_n);
 }
 
 static enum io tcp_end(struct layer *layer)
