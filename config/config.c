@@ -22,6 +22,7 @@ struct loader {
     FILE *errors;
     unsigned faults;
     bool in_section;     /* false: before the first, or in a bad one */
+    bool any_listener;   /* good or bad */
     bool in_bad_section; /* whose keys say nothing */
     enum section section;
     char label[READER_SECTION_MAX + 1]; /* of the current section, for messages */
@@ -158,8 +159,10 @@ static void open_daemon(struct loader *l, int line, const char *name)
 
 static void open_listener(struct loader *l, int line, const char *name)
 {
+    l->any_listener = true;
     if (!is_name(name))
-        fault(l, line, NULL, "letters, digits, `-`, `_`, `.`", "the section needs a name");
+        fault(l, line, NULL, "letters, digits, `-`, `_`, `.`",
+              *name ? "this is no name" : "the section needs a name");
     else if (is_reserved(name))
         fault(l, line, NULL, NULL, "the name is reserved");
     else if (add_listener(l, line, name))
@@ -230,6 +233,7 @@ static void on_bad_section(void *context, int line, const char *what)
     l->label[0] = '\0';
     fault(l, line, NULL, NULL, "%s", what);
     l->in_bad_section = true;
+    l->any_listener = true; /* it may have been meant as one */
 }
 
 static void on_error(void *context, int line, const char *what)
@@ -265,9 +269,9 @@ struct config *config_load(const char *file, FILE *errors)
         begin_section(&loader, 0, SECTION_DAEMON);
         finish_section(&loader);
     }
-    if (loader.config->listener_count == 0 && loader.faults == 0) {
-        loader.faults++;
-        fprintf(errors, "%s: there is no [listener NAME] section\n", file);
+    if (!loader.any_listener) {
+        loader.label[0] = '\0';
+        fault(&loader, 1, NULL, NULL, "there is no [listener NAME] section");
     }
     if (loader.faults)
         goto fail;

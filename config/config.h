@@ -16,7 +16,13 @@
 #define CONFIG_WORKERS_MAX 256
 #define CONFIG_WORKERS_AUTO 0
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
 
 /* Bits of `protocols`. */
 enum protocol { PROTOCOL_SOCKS4 = 1, PROTOCOL_SOCKS5 = 2 };

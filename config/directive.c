@@ -246,7 +246,7 @@ const struct directive directives[] = {
     {DAEMON(workers), .parse = parse_workers, .min = 1, .max = CONFIG_WORKERS_MAX, .by_default = "auto",
      .accepts = "auto, or a number from 1 to 256"},
     {SECTION_DAEMON, "log_target", .parse = parse_log_target, .offset = offsetof(struct config, log_file),
-     .by_default = "stderr", .accepts = "stderr, file:PATH"},
+     .by_default = "stderr", .accepts = "stderr, file:/PATH"},
     {DAEMON(log_level), .parse = parse_log_level, .by_default = "info",
      .accepts = "error, warning, notice, info, debug"},
     {DAEMON(log_format), .parse = parse_log_format, .by_default = "text", .accepts = "text, json"},
@@ -263,7 +263,7 @@ const struct directive directives[] = {
     LATER(SECTION_DAEMON, "auth_cache"),
 
     {SECTION_LISTENER, "listen", .parse = parse_listen, .is_list = true, .is_required = true,
-     .accepts = "a list of ADDRESS:PORT, [V6]:PORT"},
+     .accepts = "a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT"},
     {LISTENER(protocols), .parse = parse_protocols, .is_list = true, .by_default = "socks4, socks5",
      .accepts = "a list of socks4, socks5"},
     {LISTENER(queue), .parse = parse_number, .min = 1, .max = 1000000, .by_default = "1024",

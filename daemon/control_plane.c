@@ -15,18 +15,28 @@
 /* What the daemon needs for itself besides sessions: the standard ones, the log, signals,
  * reload; for each worker its loop and questions to DNS; for each worker and address a socket
  * and a reserve. */
-enum { FILES_FIXED = 16, FILES_A_WORKER = 8, FILES_A_LISTENER = 2, FILES_A_PIPE = 2 };
+enum {
+    FILES_FIXED = 16,
+    FILES_A_WORKER = 8,
+    FILES_A_LISTENER = 2,
+    FILES_A_PIPE = 2,
+    FILES_AN_ATTEMPT = 1
+};
 
 enum { PIPES_MAX = 64, FILES_FOR_A_PIPE = 64 };
 
 static const double report_interval = 60;
+
+struct refused {
+    uint64_t queue, descriptors;
+};
 
 struct control_plane {
     struct config *config; /* borrowed from the caller */
     struct ev_loop *loop;
     struct workers workers;
     struct listener_limits *limits; /* one for each [listener] */
-    uint64_t *queue_reported;       /* likewise: what was logged already */
+    struct refused *reported;       /* likewise: what was logged already */
     atomic_uint ended;              /* workers */
     bool draining;
     ev_signal term, interrupt, hangup;
@@ -54,12 +64,14 @@ static uint64_t raise_file_limit(const struct config *config)
     if (config->max_files && (rlim_t)config->max_files < limit.rlim_max)
         limit.rlim_cur = (rlim_t)config->max_files;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_message(LOG_WARNING, "limits", "cannot set the descriptor limit: %s", strerror(errno));
+        log_message(LOG_LEVEL_WARNING, "limits", "cannot set the descriptor limit: %s",
+                    strerror(errno));
     getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
 }
 
-/* A small part of the descriptors goes into pipes: a worker without one copies instead. */
+/* A small part of the descriptors goes into pipes, and as many into attempts beside the first of a
+ * connection: a worker without them copies, and tries one address at a time. */
 static unsigned pipes_a_worker(uint64_t files, unsigned workers)
 {
     uint64_t pipes = files / FILES_FOR_A_PIPE / workers;
@@ -75,13 +87,15 @@ static void bound_sessions(struct control_plane *cp, unsigned addresses)
         FILES_A_WORKER + FILES_A_PIPE * (uint64_t)pipes + FILES_A_LISTENER * (uint64_t)addresses;
     uint64_t allowed = limit_sessions_for_files(files, FILES_FIXED + cp->workers.count * a_worker);
 
-    for (unsigned i = 0; i < cp->workers.count; i++)
+    for (unsigned i = 0; i < cp->workers.count; i++) {
         cp->workers.worker[i].pipes.max = pipes;
+        cp->workers.worker[i].attempts.max = pipes;
+    }
     limit_init(&cp->workers.sessions, allowed);
     for (unsigned i = 0; i < cp->config->listener_count; i++)
         wanted += (uint64_t)cp->config->listeners[i].max_connections;
     if (wanted > allowed)
-        log_message(LOG_WARNING, "limits",
+        log_message(LOG_LEVEL_WARNING, "limits",
                     "the descriptor limit of %llu allows %llu sessions at a time, max_connections "
                     "asks for %llu",
                     (unsigned long long)files, (unsigned long long)allowed,
@@ -128,9 +142,11 @@ static void log_cannot_listen(enum log_level level, const struct config_listener
     log_record_string(&record, "listener", listener->name);
     log_record_string(&record, "address", text);
     log_record_string(&record, "error", stream_error_name(error, name));
-    log_record_string(&record, "message",
-                      error->code == EADDRINUSE ? "address in use: another program listens there"
-                                                : strerror(error->code));
+    log_record_string(
+        &record, "message",
+        error->code == EADDRINUSE
+            ? "address in use: another program, or another [listener] of this file, listens there"
+            : strerror(error->code));
     log_commit(&record);
 }
 
@@ -140,10 +156,10 @@ static void log_listening(const struct config_listener *listener,
     char text[ENDPOINT_TEXT_MAX];
     struct log_record record;
 
-    if (!log_wants(LOG_NOTICE))
+    if (!log_wants(LOG_LEVEL_NOTICE))
         return;
     endpoint_format(endpoint, text);
-    log_begin(&record, LOG_NOTICE, "listening");
+    log_begin(&record, LOG_LEVEL_NOTICE, "listening");
     log_record_string(&record, "listener", listener->name);
     log_record_string(&record, "address", text);
     log_commit(&record);
@@ -171,10 +187,10 @@ static int open_address(struct control_plane *cp, const struct config_listener *
     return 1;
 fail:
     if (address->optional && may_do_without(&error)) {
-        log_cannot_listen(LOG_WARNING, listener, &bound, &error);
+        log_cannot_listen(LOG_LEVEL_WARNING, listener, &bound, &error);
         return 0;
     }
-    log_cannot_listen(LOG_ERROR, listener, &bound, &error);
+    log_cannot_listen(LOG_LEVEL_ERROR, listener, &bound, &error);
     return -1;
 }
 
@@ -195,7 +211,7 @@ static bool open_listener(struct control_plane *cp, unsigned index)
         opened += result;
     }
     if (opened == 0)
-        log_message(LOG_ERROR, "listen", "none of the addresses of listener %s can be bound",
+        log_message(LOG_LEVEL_ERROR, "listen", "none of the addresses of listener %s can be bound",
                     listener->name);
     return opened > 0;
 }
@@ -211,30 +227,53 @@ static unsigned count_addresses(const struct config *config)
 
 /* ---- while it runs ---- */
 
-static void report_queue(struct control_plane *cp)
+/* Connections of one [listener] that were closed because descriptors had run out. */
+static uint64_t refused_for_descriptors(const struct control_plane *cp,
+                                        const struct listener_limits *limits)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < cp->workers.count; i++) {
+        const struct worker *worker = &cp->workers.worker[i];
+
+        for (unsigned j = 0; j < worker->listener_count; j++)
+            if (worker->listeners[j].limits == limits)
+                sum += atomic_load(&worker->listeners[j].listener.refused);
+    }
+    return sum;
+}
+
+/* What was closed without a line of its own. */
+static void report_refused(struct control_plane *cp)
 {
     for (unsigned i = 0; i < cp->config->listener_count; i++) {
-        uint64_t closed = atomic_load(&cp->limits[i].queue_closed);
+        struct refused *reported = &cp->reported[i];
+        struct refused now = {
+            .queue = atomic_load(&cp->limits[i].queue_closed),
+            .descriptors = refused_for_descriptors(cp, &cp->limits[i]),
+        };
         struct log_record record;
 
-        if (closed == cp->queue_reported[i] || !log_wants(LOG_NOTICE))
+        if ((now.queue == reported->queue && now.descriptors == reported->descriptors) ||
+            !log_wants(LOG_LEVEL_NOTICE))
             continue;
-        log_begin(&record, LOG_NOTICE, "refused");
+        log_begin(&record, LOG_LEVEL_NOTICE, "refused");
         log_record_string(&record, "listener", cp->config->listeners[i].name);
-        log_record_number(&record, "queue", closed - cp->queue_reported[i]);
+        log_record_number(&record, "queue", now.queue - reported->queue);
+        log_record_number(&record, "descriptors", now.descriptors - reported->descriptors);
         log_commit(&record);
-        cp->queue_reported[i] = closed;
+        *reported = now;
     }
 }
 
 static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
 {
-    report_queue(w->data);
+    report_refused(w->data);
 }
 
 static void stop(struct control_plane *cp)
 {
-    log_message(LOG_NOTICE, "stop", "stopping at once");
+    log_message(LOG_LEVEL_NOTICE, "stop", "stopping at once");
     workers_command(&cp->workers, WORKER_STOP);
 }
 
@@ -257,7 +296,7 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
         return;
     }
     cp->draining = true;
-    log_message(LOG_NOTICE, "drain", "no new connections; sessions may finish within %lld ms",
+    log_message(LOG_LEVEL_NOTICE, "drain", "no new connections; sessions may finish within %lld ms",
                 (long long)cp->config->drain_timeout);
     workers_command(&cp->workers, WORKER_DRAIN);
     ev_timer_set(&cp->drain_deadline, (double)cp->config->drain_timeout / 1000., 0.);
@@ -267,8 +306,8 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 static void on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
 {
     log_reopen();
-    log_message(LOG_NOTICE, "reload",
-                "the log was opened again; this version does not re-read its configuration");
+    log_message(LOG_LEVEL_NOTICE, "reload",
+                "a log file is opened again; this version does not re-read its configuration");
 }
 
 /* In a worker's thread. */
@@ -332,9 +371,11 @@ int control_plane_run(struct config *config)
 
     cp.loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     cp.limits = calloc(config->listener_count, sizeof *cp.limits);
-    cp.queue_reported = calloc(config->listener_count, sizeof *cp.queue_reported);
-    if (!cp.loop || !cp.limits || !cp.queue_reported)
+    cp.reported = calloc(config->listener_count, sizeof *cp.reported);
+    if (!cp.loop || !cp.limits || !cp.reported) {
+        log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
         goto out;
+    }
     cp.workers.ended = on_ended;
     cp.workers.context = &cp;
     if (!workers_init(&cp.workers, count, config, addresses))
@@ -346,10 +387,12 @@ int control_plane_run(struct config *config)
     watch(&cp);
     if (!start_workers(&cp))
         goto out;
-    log_message(LOG_NOTICE, "ready", "serving with %u worker%s", count, count == 1 ? "" : "s");
+    log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
+                count == 1 ? "" : "s");
+    log_started();
     ev_run(cp.loop, 0);
-    report_queue(&cp);
-    log_message(LOG_NOTICE, "end", "all sessions have ended");
+    report_refused(&cp);
+    log_message(LOG_LEVEL_NOTICE, "end", "all sessions have ended");
     status = 0;
 out:
     workers_done(&cp.workers);
@@ -358,6 +401,6 @@ out:
     for (unsigned i = 0; cp.limits && i < config->listener_count; i++)
         listener_limits_done(&cp.limits[i]);
     free(cp.limits);
-    free(cp.queue_reported);
+    free(cp.reported);
     return status;
 }

@@ -7,8 +7,8 @@ static const struct {
     unsigned bit;
     const struct frontend *frontend;
 } frontends[] = {
-    {FRONTEND_SOCKS4, &frontend_socks4},
-    {FRONTEND_SOCKS5, &frontend_socks5},
+    {PROTOCOL_SOCKS4, &frontend_socks4},
+    {PROTOCOL_SOCKS5, &frontend_socks5},
 };
 
 /* How other protocols begin: enough to name them to whoever reads the log. */

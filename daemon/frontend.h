@@ -5,6 +5,7 @@
 #ifndef PAIRSOCKS_FRONTEND_H
 #define PAIRSOCKS_FRONTEND_H
 
+#include "config/config.h"
 #include "streams/socks.h"
 
 /* The most that a front end answers in one step or as a reply. */
@@ -47,10 +48,7 @@ struct frontend {
 extern const struct frontend frontend_socks4;
 extern const struct frontend frontend_socks5;
 
-/* Bits of the listener's `protocols`, by the order of config/protocols. */
-enum frontend_bits { FRONTEND_SOCKS4 = 1, FRONTEND_SOCKS5 = 2 };
-
-/* Chooses by the first bytes. DONE: handshake->frontend is set. MORE: there are no bytes yet, or it
+/* Chooses by the first bytes among `protocols` (enum protocol). DONE: handshake->frontend is set. MORE: there are no bytes yet, or it
  * may still become clear what speaks (only for naming it in the log); at the client's end, `at_end`,
  * bytes that are there decide. BAD: none of ours; handshake->error names what it looks like, and
  * there is no answer. */

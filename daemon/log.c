@@ -32,8 +32,9 @@ static struct {
     pthread_t writer;
     pthread_mutex_t lock; /* guards `rings` while it grows */
     struct log_ring *_Atomic rings;
-    atomic_bool asleep, closing, reopen;
-} the_log = {.level = LOG_INFO, .fd = STDERR_FILENO, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+    atomic_bool asleep, closing, reopen, started;
+} the_log = {
+    .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local struct log_ring *my_ring;
 
@@ -73,7 +74,7 @@ static void report_lost(struct log_ring *ring)
 
     if (!lost)
         return;
-    log_begin(&record, LOG_WARNING, "log_lost");
+    log_begin(&record, LOG_LEVEL_WARNING, "log_lost");
     log_record_number(&record, "lines", lost);
     log_record_end(&record);
     write_all(the_log.fd, record.bytes, record.length);
@@ -104,12 +105,20 @@ static int open_file(const char *path)
 
 static void reopen_file(void)
 {
-    int fd = the_log.path ? open_file(the_log.path) : -1;
+    struct log_record record;
+    int fd;
 
-    if (fd < 0)
-        return; /* the old file goes on */
-    dup3(fd, the_log.fd, O_CLOEXEC);
-    close(fd);
+    if (!the_log.path)
+        return;
+    fd = open_file(the_log.path);
+    if (fd < 0 || dup3(fd, the_log.fd, O_CLOEXEC) < 0) {
+        log_begin(&record, LOG_LEVEL_ERROR, "log_reopen"); /* the old file goes on */
+        log_record_string(&record, "message", strerror(errno));
+        log_record_end(&record);
+        write_all(the_log.fd, record.bytes, record.length);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 static void wait_awake(int timeout_ms)
@@ -197,6 +206,11 @@ void log_close(void)
     the_log.fd = STDERR_FILENO;
 }
 
+void log_started(void)
+{
+    atomic_store(&the_log.started, true);
+}
+
 void log_reopen(void)
 {
     atomic_store(&the_log.reopen, true);
@@ -246,6 +260,7 @@ void log_begin(struct log_record *record, enum log_level level, const char *even
 {
     log_record_begin(record, the_log.format);
     put_time(record);
+    record->is_error = level == LOG_LEVEL_ERROR;
     log_record_string(record, "level", config_log_level_name(level));
     log_record_string(record, "event", event);
 }
@@ -267,6 +282,8 @@ void log_commit(struct log_record *record)
         write_all(STDERR_FILENO, record->bytes, record->length);
         return;
     }
+    if (record->is_error && the_log.path && !atomic_load(&the_log.started))
+        write_all(STDERR_FILENO, record->bytes, n);
     if (!my_ring)
         return;
     if (!log_ring_put(my_ring, record->bytes, n, &used))

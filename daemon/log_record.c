@@ -12,6 +12,7 @@ void log_record_begin(struct log_record *record, enum log_format format)
 {
     record->format = format;
     record->length = 0;
+    record->is_error = false;
     if (format == LOG_JSON)
         record->bytes[record->length++] = '{';
 }

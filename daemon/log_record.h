@@ -16,6 +16,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log_record {
     enum log_format format;
+    bool is_error; /* of the highest level */
     size_t length;
     char bytes[LOG_RECORD_MAX];
 };

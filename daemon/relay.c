@@ -2,7 +2,7 @@
 #include "daemon/relay.h"
 
 /* Reads of one turn: a greedy stream gives way to others after a quarter of a MiB. */
-enum { READS_A_TURN = 4, SLOW_READ = BUFFER_MEDIUM };
+enum { READS_A_TURN = 4, SLOW_READ = BUFFER_MEDIUM, LAST_READS = 64 };
 
 /* Into splicing after so many reads in a row that filled the scratch buffer; back to copying after so
  * many turns in a row that moved less than a read would. */
@@ -103,8 +103,10 @@ void relay_last_word(struct relay_direction *d, const struct relay_tools *tools)
     size_t n = 0;
 
     d->from->ready |= INTEREST_READ;
-    while (relay_flush(d, tools) != RELAY_WRITE_FAILED && relay_wants_read(d) &&
-           pair_read(d->from, tools->scratch, RELAY_SCRATCH, &n) == IO_OK)
+    for (int i = 0;
+         i < LAST_READS && relay_flush(d, tools) != RELAY_WRITE_FAILED && relay_wants_read(d) &&
+         pair_read(d->from, tools->scratch, RELAY_SCRATCH, &n) == IO_OK;
+         i++)
         if (forward(d, tools, n) == RELAY_WRITE_FAILED)
             return;
 }

@@ -211,6 +211,7 @@ void session_start(struct worker_listener *listener, int fd, const struct ip_end
     pair_init(&s->client, worker->loop, on_client);
     pair_init(&s->target, worker->loop, on_target);
     pair_adopt(&s->client, fd, peer, true);
+    pair_inherited_no_delay(&s->client);
     ev_init(&s->timer, on_timer);
     session_list_add(&worker->waiting, s);
     finish_step(s);

@@ -37,6 +37,7 @@ void session_dial(struct session *s)
 {
     struct connector_options options = {
         .resolver = s->worker->resolver,
+        .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend == &frontend_socks4,
     };
 

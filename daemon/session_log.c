@@ -56,7 +56,7 @@ void session_log(const struct session *s)
     char name[STREAM_ERROR_NAME_MAX];
     struct log_record record;
 
-    if (!log_wants(LOG_INFO))
+    if (!log_wants(LOG_LEVEL_INFO))
         return;
     log_begin_session(&record);
     log_record_number(&record, "id", s->id);

@@ -37,11 +37,10 @@ static bool has_sessions(const struct worker *worker)
     return worker->sessions.first || worker->waiting.first;
 }
 
-static void abort_all(struct worker *worker, struct session_list *list)
+static void abort_all(struct session_list *list)
 {
     while (list->first)
         session_abort(list->first, stream_error_of(ERROR_DAEMON_DRAINED));
-    (void)worker;
 }
 
 static void obey(struct worker *worker)
@@ -58,8 +57,8 @@ static void obey(struct worker *worker)
     }
     worker->closing = true;
     if (command == WORKER_STOP) {
-        abort_all(worker, &worker->waiting);
-        abort_all(worker, &worker->sessions);
+        abort_all(&worker->waiting);
+        abort_all(&worker->sessions);
     }
     if (!has_sessions(worker))
         ev_break(worker->loop, EVBREAK_ALL);
@@ -130,7 +129,7 @@ static void *worker_main(void *arg)
     struct worker *worker = arg;
 
     if (!log_attach_thread())
-        log_message(LOG_ERROR, "worker", "no memory for the log of worker %u", worker->index);
+        log_message(LOG_LEVEL_ERROR, "worker", "no memory for the log of worker %u", worker->index);
     worker->now = monotonic_ms();
     ev_run(worker->loop, 0);
     worker->all->ended(worker->all->context);
@@ -160,6 +159,7 @@ static bool worker_init(struct worker *worker, const struct config *config,
     worker->wake.data = worker;
     ev_async_start(worker->loop, &worker->wake);
     ev_check_init(&worker->clock, on_clock);
+    ev_set_priority(&worker->clock, EV_MAXPRI);
     worker->clock.data = worker;
     ev_check_start(worker->loop, &worker->clock);
     return true;
@@ -176,8 +176,8 @@ bool workers_init(struct workers *workers, unsigned count, const struct config *
         workers->worker[i].all = workers;
         workers->worker[i].index = i;
         if (!worker_init(&workers->worker[i], config, listener_capacity)) {
-            log_message(LOG_ERROR, "start", "cannot make worker %u: out of descriptors or memory",
-                        i);
+            log_message(LOG_LEVEL_ERROR, "start",
+                        "cannot make worker %u: out of descriptors or memory", i);
             return false;
         }
     }
@@ -202,7 +202,7 @@ bool workers_start(struct workers *workers)
         struct worker *worker = &workers->worker[i];
 
         if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
-            log_message(LOG_ERROR, "start", "cannot start the thread of worker %u", i);
+            log_message(LOG_LEVEL_ERROR, "start", "cannot start the thread of worker %u", i);
             return false;
         }
     }
@@ -214,12 +214,16 @@ static void wake(struct worker *worker)
     ev_async_send(worker->loop, &worker->wake);
 }
 
+static void command_worker(struct worker *worker, enum worker_command command)
+{
+    atomic_store(&worker->command, (int)command);
+    wake(worker);
+}
+
 void workers_command(struct workers *workers, enum worker_command command)
 {
-    for (unsigned i = 0; i < workers->count; i++) {
-        atomic_store(&workers->worker[i].command, (int)command);
-        wake(&workers->worker[i]);
-    }
+    for (unsigned i = 0; i < workers->count; i++)
+        command_worker(&workers->worker[i], command);
 }
 
 void workers_resume_listeners(struct workers *workers)
@@ -243,6 +247,9 @@ static void worker_done(struct worker *worker)
 
 void workers_done(struct workers *workers)
 {
+    for (unsigned i = 0; i < workers->count; i++)
+        if (workers->worker[i].thread)
+            command_worker(&workers->worker[i], WORKER_STOP);
     for (unsigned i = 0; i < workers->count; i++)
         if (workers->worker[i].thread)
             pthread_join(workers->worker[i].thread, NULL);

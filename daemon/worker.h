@@ -42,6 +42,7 @@ struct worker {
     struct resolver *resolver;
     struct buffer_pool pool;
     struct pipe_pool pipes;
+    struct connector_budget attempts; /* beside the first of each connection that is being made */
     struct relay_tools tools;
     struct worker_listener *listeners;
     unsigned listener_count, listener_capacity;
@@ -76,7 +77,7 @@ void workers_command(struct workers *workers, enum worker_command command);
 /* Wakes all so that paused listeners try again. Any thread. */
 void workers_resume_listeners(struct workers *workers);
 
-/* Waits for the threads to end (command them first) and frees everything. */
+/* Stops the workers that still run, waits for their threads and frees everything. */
 void workers_done(struct workers *workers);
 
 /* Gives back the place that a connection of this listener had, and wakes who waits for one. */

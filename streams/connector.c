@@ -37,6 +37,7 @@ struct connector {
     } questions[QUESTION_COUNT];
     enum question turn; /* which family the next attempt is of */
     unsigned attempts;  /* started, ever */
+    unsigned extra;     /* places of the budget that its attempts hold */
     unsigned capacity;  /* of attempt[] */
     struct attempt attempt[];
 };
@@ -57,10 +58,58 @@ static unsigned running_attempts(const struct connector *c)
     return n;
 }
 
+/* Gives back the places of attempts that have ended: the first needs none. */
+static void give_back_budget(struct connector *c)
+{
+    unsigned running = running_attempts(c), needed = running ? running - 1 : 0;
+
+    if (!c->options.budget || c->extra <= needed)
+        return;
+    c->options.budget->used -= c->extra - needed;
+    c->extra = needed;
+}
+
 static void attempt_stop(struct connector *c, struct attempt *a)
 {
     ev_io_stop(c->options.loop, &a->io);
     a->running = false;
+    give_back_budget(c);
+}
+
+static void attempt_failed(struct connector *c, struct stream_error error)
+{
+    stream_error_keep_telling(&c->error, error);
+    c->delay_over = true; /* a failure is followed by the next address at once */
+}
+
+static void end_oldest(struct connector *c)
+{
+    for (unsigned i = 0; i < c->attempts; i++) {
+        if (!c->attempt[i].running)
+            continue;
+        attempt_stop(c, &c->attempt[i]);
+        close(c->attempt[i].io.fd);
+        stream_error_keep_telling(&c->error, stream_error_of(ERROR_SYSTEM_CONNECT_TIMEOUT));
+        return;
+    }
+}
+
+/* Room for one more attempt beside those that run, if need be in the oldest one's place. */
+static void make_room(struct connector *c)
+{
+    struct connector_budget *budget = c->options.budget;
+    unsigned running = running_attempts(c);
+
+    if (running == 0)
+        return;
+    if (running >= CONNECTOR_AT_ONCE || (budget && budget->used >= budget->max)) {
+        end_oldest(c);
+        running--;
+    }
+    if (running && budget) {
+        budget->used++;
+        c->extra++;
+    }
 }
 
 /* Ends everything that still runs; the state is set by the caller. */
@@ -92,12 +141,6 @@ static void succeed(struct connector *c, int fd, const struct ip_endpoint *addre
     c->address = *address;
     c->error = (struct stream_error){0};
     finish(c, CONNECTOR_CONNECTED);
-}
-
-static void attempt_failed(struct connector *c, struct stream_error error)
-{
-    stream_error_keep_telling(&c->error, error);
-    c->delay_over = true; /* a failure is followed by the next address at once */
 }
 
 static void on_attempt(struct ev_loop *loop, ev_io *w, int revents)
@@ -203,7 +246,9 @@ static void advance(struct connector *c)
         if (!allowed(c, &address))
             continue;
         c->delay_over = false;
+        make_room(c);
         attempt_start(c, &address);
+        give_back_budget(c); /* if it failed at once */
         if (c->state == CONNECTOR_RUNNING && !c->delay_over && c->capacity > 1)
             wait_for(c, attempt_delay);
     }

@@ -2,8 +2,9 @@
  * Eyeballs, RFC 8305). A literal address is tried at once. A name is asked for AAAA and A at the
  * same time; when A comes first, AAAA has 50 ms more; the families are interleaved, IPv6 first;
  * an address that does not answer within 250 ms gets company from the next one, an address that
- * fails is followed by the next one at once; the first that connects cancels the rest. There is
- * no time limit inside: the owner has one clock and calls connector_expire(). */
+ * fails is followed by the next one at once; the first that connects cancels the rest. Of one name
+ * at most CONNECTOR_ADDRESSES_MAX addresses are tried. There is no time limit inside: the owner
+ * has one clock and calls connector_expire(). */
 #ifndef PAIRSOCKS_CONNECTOR_H
 #define PAIRSOCKS_CONNECTOR_H
 
@@ -11,12 +12,22 @@
 
 #define CONNECTOR_ADDRESSES_MAX 16
 
+/* Attempts that run at the same time for one connection, at most: the oldest makes room. */
+#define CONNECTOR_AT_ONCE 4
+
 struct connector;
 
+/* How many attempts beside the first of each connection may run in one thread: descriptors that
+ * nobody else can count on. Without one left, addresses are tried one after the other. */
+struct connector_budget {
+    unsigned used, max;
+};
+
 struct connector_options {
-    struct ev_loop *loop;      /* borrowed, as all pointers here */
-    struct resolver *resolver; /* NULL: only literal addresses can be connected */
-    bool ipv4_only;            /* ask for A only: what SOCKS4a can reply */
+    struct ev_loop *loop;            /* borrowed, as all pointers here */
+    struct resolver *resolver;       /* NULL: only literal addresses can be connected */
+    struct connector_budget *budget; /* NULL: no bound but CONNECTOR_AT_ONCE */
+    bool ipv4_only;                  /* ask for A only: what SOCKS4a can reply */
 
     /* Judges each address before it is tried; false drops it, with the reason in *ret_error.
      * NULL allows all. */

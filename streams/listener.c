@@ -11,6 +11,9 @@
 /* Connections taken in one turn of the loop: sessions that run get their turn, too. */
 enum { BATCH = 64 };
 
+/* Connections taken before a listener closes: those that wait, not those that a flood adds. */
+enum { DRAIN_MAX = 4096 };
+
 /* After descriptors or memory have run out; seconds. */
 static const double pause_seconds = 0.1;
 
@@ -200,7 +203,7 @@ void listener_drain(struct listener *listener)
 {
     if (listener->io.fd < 0)
         return;
-    while (accept_one(listener))
+    for (int i = 0; i < DRAIN_MAX && accept_one(listener); i++)
         ;
     listener_close(listener);
 }

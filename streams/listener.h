@@ -9,6 +9,7 @@
 #include "streams/error.h"
 
 #include <ev.h>
+#include <stdatomic.h>
 
 struct listener;
 
@@ -27,9 +28,10 @@ struct listener {
     void *context;
     ev_io io; /* io.fd is owned; -1 when closed */
     ev_timer resume;
-    int reserve;      /* owned: the descriptor to give up */
-    bool paused;      /* by admit() */
-    uint64_t refused; /* connections closed because descriptors had run out */
+    int reserve; /* owned: the descriptor to give up */
+    bool paused; /* by admit() */
+    _Atomic uint64_t
+        refused; /* connections closed because descriptors had run out; any thread reads */
 };
 
 /* Opens a listening socket. `backlog`: the kernel's queue. `share`: with SO_REUSEPORT, for one

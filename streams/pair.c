@@ -33,10 +33,15 @@ static void on_ready(struct ev_loop *loop, ev_io *w, int revents)
 
 void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on_event)
 {
-    *pair = (struct stream_pair){.loop = loop, .on_event = on_event};
+    *pair = (struct stream_pair){.loop = loop, .on_event = on_event, .should_close = true};
     pair->tcp.fd = -1;
     ev_init(&pair->io, on_ready);
     pair->io.data = pair;
+}
+
+void pair_inherited_no_delay(struct stream_pair *pair)
+{
+    layer_tcp_init(&pair->tcp, pair->tcp.fd, true, &pair->error);
 }
 
 static bool may_open(const struct stream_pair *pair)
@@ -60,7 +65,7 @@ bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer
         return false;
     pair->error = (struct stream_error){0};
     pair->peer = *peer;
-    adopt(pair, fd, true, should_close);
+    adopt(pair, fd, false, should_close);
     return true;
 }
 
@@ -80,7 +85,7 @@ static void take_result(struct stream_pair *pair)
         return;
     pair->connector = NULL;
     if (connector_state(connector) == CONNECTOR_CONNECTED)
-        adopt(pair, connector_take_fd(connector), false, true);
+        adopt(pair, connector_take_fd(connector), false, pair->should_close);
     else
         fail(pair, *connector_error(connector));
     connector_free(connector);
@@ -260,11 +265,13 @@ struct ip_endpoint pair_local_address(const struct stream_pair *pair)
 void pair_set_keepalive(struct stream_pair *pair, int seconds)
 {
     static const int probes = 5; /* a dead peer is found after 1 + 5/4 times the idle time */
-    int one = 1, interval = seconds / 4 ? seconds / 4 : 1;
+    int on = seconds > 0, interval = seconds / 4 ? seconds / 4 : 1;
 
-    if (pair->tcp.fd < 0 || seconds <= 0)
+    if (pair->tcp.fd < 0)
         return;
-    setsockopt(pair->tcp.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(pair->tcp.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (!on)
+        return;
     setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
     setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
@@ -310,7 +317,7 @@ void pair_reset(struct stream_pair *pair)
 {
     static const struct linger abort_ = {.l_onoff = 1, .l_linger = 0};
 
-    if (pair->tcp.fd >= 0)
+    if (pair->tcp.fd >= 0 && pair->should_close)
         setsockopt(pair->tcp.fd, SOL_SOCKET, SO_LINGER, &abort_, sizeof abort_);
     pair_close(pair);
 }

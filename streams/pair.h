@@ -52,14 +52,17 @@ struct stream_pair {
     struct ip_endpoint peer; /* the address connected to, or last tried; IP_NONE if unknown */
 };
 
-/* INITIALIZED, both directions NOT_OPEN. */
+/* INITIALIZED, both directions NOT_OPEN; should_close. */
 void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on_event);
 
-/* Takes a connected stream socket (made non-blocking by the caller; TCP_NODELAY is expected of an
- * accepted one, which inherits it): CONNECTED, both directions OPEN. `should_close`: whether closing the pair closes it. False (bad-state in `pair->error` is
- * not set) unless the pair is INITIALIZED, CLOSED or ERROR and not being opened. */
+/* Takes a connected, non-blocking stream socket: CONNECTED, both directions OPEN. `should_close`:
+ * whether closing the pair closes it. False, with nothing changed, when the pair is CONNECTED or
+ * being opened. */
 bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer,
                 bool should_close);
+
+/* After pair_adopt() of an accepted socket: its listening socket had TCP_NODELAY, so it has. */
+void pair_inherited_no_delay(struct stream_pair *pair);
 
 /* Starts to connect: `options` as in connector.h, whose loop, callback and context are set here.
  * Both directions are OPENING until `on_event` finds the pair CONNECTED or ERROR; it may already

@@ -24,6 +24,7 @@ struct connection {
     bool should_close;
     bool wants_write; /* stream_write() said AGAIN */
     int keepalive;
+    bool keepalive_applied;
     bool in_callback; /* frees wait until the callbacks have returned */
 };
 
@@ -55,14 +56,20 @@ static void call(struct stream *stream)
         stream->callback(stream, stream->context);
 }
 
+static void apply_keepalive(struct connection *c)
+{
+    if (c->pair.state != PAIR_CONNECTED || c->keepalive_applied)
+        return;
+    c->keepalive_applied = true;
+    if (c->keepalive)
+        pair_set_keepalive(&c->pair, c->keepalive);
+}
+
 static void on_event(struct stream_pair *pair)
 {
     struct connection *c = (struct connection *)((char *)pair - offsetof(struct connection, pair));
 
-    if (pair->state == PAIR_CONNECTED && c->keepalive) {
-        pair_set_keepalive(pair, c->keepalive);
-        c->keepalive = 0;
-    }
+    apply_keepalive(c);
     c->in_callback = true;
     if (pair->ready & INTEREST_WRITE)
         c->wants_write = false;
@@ -141,6 +148,7 @@ bool stream_open(struct stream *stream, struct stream_error *ret_error)
 {
     struct connection *c = stream->connection;
 
+    c->pair.should_close = c->should_close;
     if (!(c->socket >= 0 ? open_socket(c) : open_host(c))) {
         *ret_error =
             c->pair.state == PAIR_ERROR ? c->pair.error : stream_error_of(ERROR_STREAM_BAD_STATE);
@@ -150,7 +158,8 @@ bool stream_open(struct stream *stream, struct stream_error *ret_error)
         c->read.is_closed = false;
     if (c->write.is_held)
         c->write.is_closed = false;
-    c->pair.should_close = c->should_close;
+    c->keepalive_applied = false;
+    apply_keepalive(c);
     update_interest(c);
     return true;
 }
@@ -273,10 +282,9 @@ bool stream_set_property(struct stream *stream, enum stream_property property,
     case STREAM_KEEPALIVE:
         if (value->number < 0 || value->number > INT32_MAX)
             return false;
+        c->keepalive = (int)value->number;
         if (c->pair.state == PAIR_CONNECTED)
-            pair_set_keepalive(&c->pair, (int)value->number);
-        else
-            c->keepalive = (int)value->number;
+            pair_set_keepalive(&c->pair, c->keepalive);
         return true;
     case STREAM_NATIVE_HANDLE:
     case STREAM_LOCAL_ADDRESS:

@@ -277,3 +277,23 @@ def test_errors_of_the_file_in_etc_name_it(machine):
     daemon = namespace.start()
     assert daemon.exit_code() == 1
     assert "/etc/pairsocks/pairsocks.ini:1: [nonsense]" in daemon.errors()
+
+
+def test_a_failed_start_tells_the_terminal_even_if_the_log_is_a_file(tmp_path, keep):
+    taken = keep(Listener())
+    path = tmp_path / "a.ini"
+    path.write_text(f"[daemon]\nlog_target = file:{tmp_path}/log\n"
+                    f"[listener main]\nlisten = 127.0.0.1:{taken.port}\n")
+    done = run("-c", path)
+    assert done.returncode == 1
+    assert "address in use" in done.stderr
+    assert "address in use" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.figures
+def test_a_worker_that_cannot_start_ends_the_daemon_instead_of_hanging_it(tmp_path):
+    path = tmp_path / "a.ini"
+    path.write_text(f"[daemon]\nworkers = 250\nmax_files = 8000\n{GOOD}")
+    done = run("-c", path, prefix=("prlimit", "--as=900000000"))
+    assert done.returncode == 1
+    assert "cannot start the thread" in done.stderr or "out of descriptors or memory" in done.stderr

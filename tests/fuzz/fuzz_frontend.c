@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
-    whole.protocols = parts.protocols = data[0] & (FRONTEND_SOCKS4 | FRONTEND_SOCKS5);
+    whole.protocols = parts.protocols = data[0] & (PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5);
     seed = data[1];
     data += 2;
     n = size - 2 < CLIENT_MAX ? size - 2 : CLIENT_MAX;

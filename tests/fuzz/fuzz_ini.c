@@ -59,7 +59,7 @@ static void check_config(const struct config *config)
 {
     CLAIM(strcmp(config->file, path) == 0);
     CLAIM(config->workers >= 0 && config->workers <= CONFIG_WORKERS_MAX);
-    CLAIM(config->log_level >= LOG_ERROR && config->log_level <= LOG_DEBUG);
+    CLAIM(config->log_level >= LOG_LEVEL_ERROR && config->log_level <= LOG_LEVEL_DEBUG);
     CLAIM(config->log_format == 0 || config->log_format == 1);
     CLAIM(!config->log_file || *config->log_file == '/');
     CLAIM(config->drain_timeout >= 0 && config->max_files >= 0);

@@ -101,7 +101,7 @@ static void expect_daemon_defaults(const struct config *c)
 {
     cr_assert_eq(c->workers, CONFIG_WORKERS_AUTO);
     cr_assert_null(c->log_file);
-    cr_assert_eq(c->log_level, LOG_INFO);
+    cr_assert_eq(c->log_level, LOG_LEVEL_INFO);
     cr_assert_eq(c->log_format, 0);
     cr_assert_null(c->nameservers);
     cr_assert_not(c->search_domains);
@@ -170,7 +170,7 @@ Test(config, every_key_sets_its_field)
 
     cr_assert_eq(config->workers, 3);
     cr_assert_str_eq(config->log_file, "/var/log/p.log");
-    cr_assert_eq(config->log_level, LOG_DEBUG);
+    cr_assert_eq(config->log_level, LOG_LEVEL_DEBUG);
     cr_assert_eq(config->log_format, 1);
     cr_assert_str_eq(config->nameservers, "192.0.2.53");
     cr_assert(config->search_domains);
@@ -285,8 +285,8 @@ static const struct {
     const char *text, *errors;
 } mistakes[] = {
     /* the file */
-    {"", "p.ini: there is no [listener NAME] section\n"},
-    {"[daemon]\n", "p.ini: there is no [listener NAME] section\n"},
+    {"", "p.ini:1: there is no [listener NAME] section\n"},
+    {"[daemon]\n", "p.ini:1: there is no [listener NAME] section\n"},
     /* lines */
     {"workers = 1\n" LISTENER, "p.ini:1: workers: a key must follow a [section]\n"},
     {"hello\n" LISTENER, "p.ini:1: this is no `key = value`, no [section] and no comment\n"},
@@ -308,13 +308,13 @@ static const struct {
     {"[listener]\nlisten = 127.0.0.1:1\n",
      "p.ini:1: [listener] the section needs a name (accepted: letters, digits, `-`, `_`, `.`)\n"},
     {"[listener a b]\n",
-     "p.ini:1: [listener a b] the section needs a name (accepted: letters, digits, `-`, `_`, "
+     "p.ini:1: [listener a b] this is no name (accepted: letters, digits, `-`, `_`, "
      "`.`)\n"},
     {"[listener a/b]\n",
-     "p.ini:1: [listener a/b] the section needs a name (accepted: letters, digits, `-`, `_`, "
+     "p.ini:1: [listener a/b] this is no name (accepted: letters, digits, `-`, `_`, "
      "`.`)\n"},
     {"[listener \xC3\xBC]\n",
-     "p.ini:1: [listener \xC3\xBC] the section needs a name (accepted: letters, digits, `-`, `_`, "
+     "p.ini:1: [listener \xC3\xBC] this is no name (accepted: letters, digits, `-`, `_`, "
      "`.`)\n"},
     {"[listener direct]\n", "p.ini:1: [listener direct] the name is reserved\n"},
     {"[listener none]\n", "p.ini:1: [listener none] the name is reserved\n"},
@@ -328,10 +328,10 @@ static const struct {
     /* keys */
     {"[listener a]\n",
      "p.ini:1: [listener a] listen: the section needs this key (accepted: a list of ADDRESS:PORT, "
-     "[V6]:PORT)\n"},
+     "[V6]:PORT, localhost:PORT)\n"},
     {"\n[listener a]\nqueue = 5\n\n[daemon]\n",
      "p.ini:2: [listener a] listen: the section needs this key (accepted: a list of ADDRESS:PORT, "
-     "[V6]:PORT)\n"},
+     "[V6]:PORT, localhost:PORT)\n"},
     {LISTENER "nonsense = 1\n",
      "p.ini:3: [listener a] nonsense: there is no such key in this section\n"},
     {LISTENER "Queue = 1\n", "p.ini:3: [listener a] Queue: there is no such key in this section\n"},
@@ -353,7 +353,7 @@ static const struct {
      "p.ini:3: [listener a] queue: the value is empty (accepted: a number from 1 to 1000000)\n"},
     {LISTENER "listen =   \n",
      "p.ini:3: [listener a] listen: the value is empty (accepted: a list of ADDRESS:PORT, "
-     "[V6]:PORT)\n"},
+     "[V6]:PORT, localhost:PORT)\n"},
 };
 
 Test(config, every_mistake_is_told_with_its_place)
@@ -383,7 +383,7 @@ static const struct {
       {"99999999999999999999", "this is no valid value"}}},
     {"daemon",
      "log_target",
-     "stderr, file:PATH",
+     "stderr, file:/PATH",
      {"stderr", "file:/x"},
      {{"stdout", "this is no valid value"},
       {"/x", "this is no valid value"},
@@ -425,7 +425,7 @@ static const struct {
      {{"63", "the number is out of range"}, {"64k", "this is no valid value"}}},
     {"listener a",
      "listen",
-     "a list of ADDRESS:PORT, [V6]:PORT",
+     "a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT",
      {"127.0.0.1:1", "[::1]:1", "localhost:1", "LocalHost.:65535", "0.0.0.0:0,[::]:0"},
      {{"127.0.0.1", "this is no valid value"},
       {"1080", "this is no valid value"},
@@ -540,7 +540,7 @@ Test(config, address_that_is_listed_twice_is_refused_however_it_is_spelt)
         snprintf(text, sizeof text, "[listener a]\nlisten = %s\n", twice[i]);
         snprintf(expected, sizeof expected,
                  "p.ini:2: [listener a] listen: this address is listed twice: `%s` (accepted: a "
-                 "list of ADDRESS:PORT, [V6]:PORT)\n",
+                 "list of ADDRESS:PORT, [V6]:PORT, localhost:PORT)\n",
                  twice[i]);
         expect_errors(text, expected);
     }
@@ -573,12 +573,12 @@ Test(config, all_mistakes_of_a_file_are_told_at_once)
                   "number from 1 to 1000000)\n"
                   "p.ini:8: [listener a] colour: there is no such key in this section\n"
                   "p.ini:6: [listener a] listen: the section needs this key (accepted: a list of "
-                  "ADDRESS:PORT, [V6]:PORT)\n"
+                  "ADDRESS:PORT, [V6]:PORT, localhost:PORT)\n"
                   "p.ini:9: [nonsense] there is no such section (accepted: daemon, listener "
                   "NAME)\n"
                   "p.ini:11: [listener a] there is a section of this name already\n"
                   "p.ini:14: [listener b] listen: this is no valid value: `127.0.0.1` (accepted: a "
-                  "list of ADDRESS:PORT, [V6]:PORT)\n"
+                  "list of ADDRESS:PORT, [V6]:PORT, localhost:PORT)\n"
                   "p.ini:15: [listener b] this is no `key = value`, no [section] and no comment\n");
 }
 
@@ -650,6 +650,6 @@ Test(config, log_levels_have_the_names_that_the_file_takes)
 {
     static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
 
-    for (int level = LOG_ERROR; level <= LOG_DEBUG; level++)
+    for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++)
         cr_assert_str_eq(config_log_level_name((enum log_level)level), names[level]);
 }

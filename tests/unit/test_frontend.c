@@ -13,11 +13,11 @@ TestSuite(frontend, .timeout = 10);
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-_Static_assert((int)FRONTEND_SOCKS4 == (int)PROTOCOL_SOCKS4 &&
-                   (int)FRONTEND_SOCKS5 == (int)PROTOCOL_SOCKS5,
+_Static_assert((int)PROTOCOL_SOCKS4 == (int)PROTOCOL_SOCKS4 &&
+                   (int)PROTOCOL_SOCKS5 == (int)PROTOCOL_SOCKS5,
                "the listener's protocols are handed to the front ends as they are");
 
-enum { BOTH = FRONTEND_SOCKS4 | FRONTEND_SOCKS5 };
+enum { BOTH = PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5 };
 
 /* A client's side of a handshake, and all that it was told. */
 struct dialog {
@@ -337,8 +337,8 @@ Test(frontend, only_the_listeners_protocols_are_recognised)
     for (unsigned protocols = 0; protocols <= BOTH; protocols++) {
         for (int first = 0; first < 256; first++) {
             const struct frontend *expected =
-                first == 4 && protocols & FRONTEND_SOCKS4   ? &frontend_socks4
-                : first == 5 && protocols & FRONTEND_SOCKS5 ? &frontend_socks5
+                first == 4 && protocols & PROTOCOL_SOCKS4   ? &frontend_socks4
+                : first == 5 && protocols & PROTOCOL_SOCKS5 ? &frontend_socks5
                                                             : NULL;
             struct handshake handshake;
             uint8_t byte = (uint8_t)first;

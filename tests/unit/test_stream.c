@@ -229,6 +229,37 @@ Test(stream, host_and_port_are_fixed_once_it_is_open)
     close(listening);
 }
 
+Test(stream, properties_set_before_a_connection_hold_for_it)
+{
+    struct stream_value no = {.number = 0}, sixty = {.number = 60}, got;
+    struct stream *in, *out;
+    struct ip_endpoint bound;
+    struct stream_error error;
+    int listening = listen_somewhere(&bound), calls = 0, fd, on = 0;
+    socklen_t length = sizeof on;
+
+    stream_pair_to_host(loop(), NULL, "127.0.0.1", bound.port, &in, &out);
+    cr_assert(stream_set_property(in, STREAM_SHOULD_CLOSE_NATIVE_SOCKET, &no));
+    cr_assert(stream_set_property(out, STREAM_KEEPALIVE, &sixty));
+    stream_set_callback(out, on_change, &calls);
+    cr_assert(stream_open(in, &error));
+    run_until(&calls, 1);
+    cr_assert(stream_copy_property(in, STREAM_KEEPALIVE, &got));
+    cr_assert_eq(got.number, 60);
+    cr_assert(stream_copy_property(out, STREAM_NATIVE_HANDLE, &got));
+    fd = (int)got.number;
+    cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &length), 0);
+    cr_assert_eq(on, 1);
+    cr_assert(stream_set_property(out, STREAM_KEEPALIVE, &no));
+    cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &length), 0);
+    cr_assert_eq(on, 0);
+    stream_free(in);
+    stream_free(out);
+    cr_assert_geq(fcntl(fd, F_GETFD), 0, "it was not to be closed");
+    close(fd);
+    close(listening);
+}
+
 static void free_in_callback(struct stream *stream, void *context)
 {
     ++*(int *)context;
