@@ -348,6 +348,19 @@ static void watch(struct control_plane *cp)
     cp->worker_ended.data = cp->drain_deadline.data = cp->report.data = cp;
 }
 
+/* What remains is short; a signal must find neither a loop that is gone nor its default action. */
+static void ignore_signals(struct control_plane *cp)
+{
+    ev_signal *const watchers[] = {&cp->term, &cp->interrupt, &cp->hangup};
+
+    for (size_t i = 0; i < sizeof watchers / sizeof watchers[0]; i++) {
+        if (!ev_is_active(watchers[i]))
+            continue;
+        ev_signal_stop(cp->loop, watchers[i]);
+        signal(watchers[i]->signum, SIG_IGN);
+    }
+}
+
 /* Workers take no signals: they are the control plane's. */
 static bool start_workers(struct control_plane *cp)
 {
@@ -396,8 +409,10 @@ int control_plane_run(struct config *config)
     status = 0;
 out:
     workers_done(&cp.workers);
-    if (cp.loop)
+    if (cp.loop) {
+        ignore_signals(&cp);
         ev_loop_destroy(cp.loop);
+    }
     for (unsigned i = 0; cp.limits && i < config->listener_count; i++)
         listener_limits_done(&cp.limits[i]);
     free(cp.limits);

@@ -32,6 +32,8 @@ static struct {
     pthread_t writer;
     pthread_mutex_t lock; /* guards `rings` while it grows */
     struct log_ring *_Atomic rings;
+    uint64_t lost_at_target; /* lines that could not be written; the writing thread's */
+    bool torn;               /* the last line was cut in the middle; likewise */
     atomic_bool asleep, closing, reopen, started;
 } the_log = {
     .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -49,6 +51,8 @@ static void wake_writer(void)
 /* Blocks until everything is written; a target that fails (a full disk) loses the bytes. */
 static void write_all(int fd, const char *bytes, size_t n)
 {
+    size_t whole = n;
+
     while (n) {
         ssize_t done = write(fd, bytes, n);
 
@@ -60,8 +64,12 @@ static void write_all(int fd, const char *bytes, size_t n)
         }
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0)
+        if (done < 0) {
+            for (size_t i = 0; i < n; i++)
+                the_log.lost_at_target += bytes[i] == '\n';
+            the_log.torn = the_log.torn || n < whole;
             return;
+        }
         bytes += done;
         n -= (size_t)done;
     }
@@ -69,15 +77,27 @@ static void write_all(int fd, const char *bytes, size_t n)
 
 static void report_lost(struct log_ring *ring)
 {
-    uint64_t lost = atomic_exchange(&ring->lost, 0);
+    uint64_t lost = atomic_exchange(&ring->lost, 0) + the_log.lost_at_target;
     struct log_record record;
 
     if (!lost)
         return;
+    the_log.lost_at_target = 0;
     log_begin(&record, LOG_LEVEL_WARNING, "log_lost");
     log_record_number(&record, "lines", lost);
     log_record_end(&record);
     write_all(the_log.fd, record.bytes, record.length);
+    if (the_log.lost_at_target)
+        the_log.lost_at_target = lost; /* that did not get through either */
+}
+
+/* What follows a line that was cut begins a line of its own. */
+static void mend_torn_line(int pieces)
+{
+    if (pieces == 0 || !the_log.torn)
+        return;
+    the_log.torn = false;
+    write_all(the_log.fd, "\n", 1);
 }
 
 static bool drain_rings(void)
@@ -88,6 +108,7 @@ static bool drain_rings(void)
         struct iovec pieces[2];
         int n = log_ring_peek(ring, pieces);
 
+        mend_torn_line(n);
         for (int i = 0; i < n; i++) {
             write_all(the_log.fd, pieces[i].iov_base, pieces[i].iov_len);
             log_ring_taken(ring, pieces[i].iov_len);

@@ -166,6 +166,8 @@ static enum relay_result splice_once(struct relay_direction *d, const struct rel
 static enum relay_result splice_turn(struct relay_direction *d, const struct relay_tools *tools,
                                      enum relay_result result)
 {
+    bool was_ready = d->from->ready & INTEREST_READ;
+
     for (int i = 0; i < SPLICES_A_TURN && relay_wants_read(d); i++) {
         struct pipe_pair *pipe = pipe_pool_lend(tools->pipes);
         enum relay_result moved;
@@ -176,6 +178,13 @@ static enum relay_result splice_turn(struct relay_direction *d, const struct rel
             return copy_turn(d, tools, result);
         }
         moved = splice_once(d, tools, pipe, &n);
+        if (moved == RELAY_IDLE && i == 0 && was_ready) {
+            /* The descriptor is readable but cannot be spliced: an urgent byte stands first
+             * (RFC 6093), which only recv passes over. */
+            d->splices = false;
+            d->from->ready |= INTEREST_READ;
+            return copy_turn(d, tools, result);
+        }
         if (moved == RELAY_IDLE)
             return result;
         result = moved;

@@ -11,6 +11,10 @@ enum { DEAD_CLIENT_POLL_MS = 500 };
  * system calls. */
 enum { KEEPALIVE_AFTER_MS = 5000 };
 
+/* How often a peer from which nothing is read (its direction has ended, or ours to the other side is
+ * stuck) is looked at: its reset would go unseen. */
+enum { DEAD_PEER_POLL_MS = 1000 };
+
 /* While bytes wait for a peer it is looked at so many times within write_timeout: the kernel calls it
  * writable only when a good part of a large buffer is free, and a slow peer that lives takes longer. */
 enum { LOOKS_A_WRITE = 4 };
@@ -54,6 +58,11 @@ static uint64_t relay_deadline(const struct session *s, enum stream_error_id *re
     return due;
 }
 
+static bool has_unwatched(const struct session *s)
+{
+    return !pair_is_watched(&s->client) || !pair_is_watched(&s->target);
+}
+
 /* When somebody has to look at the session again. */
 uint64_t session_next_look(const struct session *s)
 {
@@ -66,7 +75,7 @@ uint64_t session_next_look(const struct session *s)
     case SESSION_DIALING: {
         uint64_t due = s->dialed + (uint64_t)config->connect_timeout;
 
-        if (s->client.io.active)
+        if (pair_is_watched(&s->client))
             return due;
         return earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
     }
@@ -75,6 +84,8 @@ uint64_t session_next_look(const struct session *s)
 
         if (!s->keepalive_set && config->keepalive)
             due = earlier(due, s->replied + KEEPALIVE_AFTER_MS);
+        if (has_unwatched(s))
+            due = earlier(due, session_now(s) + DEAD_PEER_POLL_MS);
         if (relay_wants_write(&s->up) || relay_wants_write(&s->down))
             due =
                 earlier(due, session_now(s) + 1 + (uint64_t)config->write_timeout / LOOKS_A_WRITE);
@@ -123,12 +134,17 @@ void session_look(struct session *s)
     case SESSION_DIALING:
         if (now >= s->dialed + (uint64_t)config->connect_timeout)
             pair_expire(&s->target);
-        else if (!s->client.io.active && pair_is_dead(&s->client))
+        else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_RELAY:
         if (!s->keepalive_set && now >= s->replied + KEEPALIVE_AFTER_MS)
             keep_alive(s);
+        if ((!pair_is_watched(&s->client) && pair_is_dead(&s->client)) ||
+            (!pair_is_watched(&s->target) && pair_is_dead(&s->target))) {
+            session_end_with_reset(s, stream_error_of(ERROR_SYSTEM_READ_RESET));
+            break;
+        }
         look_at_waiting(s, &s->up, &s->up_progress);
         look_at_waiting(s, &s->down, &s->down_progress);
         if (now < relay_deadline(s, &error))

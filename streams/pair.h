@@ -107,6 +107,11 @@ static inline bool pair_ends_by_close(const struct stream_pair *pair)
  * watching. Cheap when nothing changes. */
 void pair_want(struct stream_pair *pair, enum interest interest);
 
+static inline bool pair_is_watched(const struct stream_pair *pair)
+{
+    return ev_is_active(&pair->io);
+}
+
 /* The real local address of the connection (BND.ADDR); IP_NONE when unknown. */
 struct ip_endpoint pair_local_address(const struct stream_pair *pair);
 

@@ -18,6 +18,13 @@
  * request's time. */
 enum { SERVER_TIMEOUT_MS = 2000, SERVER_TRIES = 3 };
 
+/* How often c-ares looks for queries that have timed out; in seconds. */
+static const double timeout_interval = 0.1;
+
+/* Questions that one thread may have open, those included whose asker has left: c-ares cannot take one
+ * back, and has 65,536 numbers for them. */
+enum { LOOKUPS_MAX = 4096 };
+
 /* How often resolv.conf is looked at, at most; in seconds. */
 static const double resolv_conf_interval = 5;
 static const char resolv_conf[] = "/etc/resolv.conf";
@@ -32,7 +39,7 @@ struct channel {
     ares_channel ares;
     struct resolver *resolver;      /* borrowed */
     struct channel_socket *sockets; /* owned */
-    ev_timer timer;                 /* c-ares' next time-out */
+    ev_timer timer;                 /* runs while there are queries */
     unsigned lookups;               /* which c-ares has not answered */
     struct channel *next;
 };
@@ -58,16 +65,16 @@ struct resolver_lookup {
     struct ip_address addresses[RESOLVER_ADDRESSES_MAX];
 };
 
+/* c-ares looks through all its queries to say when the next one times out: too dear to be asked after
+ * every event. While there are queries it is given a look ten times a second instead. */
 static void arm_timer(struct channel *channel)
 {
     struct ev_loop *loop = channel->resolver->loop;
-    struct timeval tv;
 
-    ev_timer_stop(loop, &channel->timer);
-    if (!ares_timeout(channel->ares, NULL, &tv))
-        return;
-    ev_timer_set(&channel->timer, (double)tv.tv_sec + (double)tv.tv_usec / 1e6, 0.);
-    ev_timer_start(loop, &channel->timer);
+    if (channel->lookups == 0)
+        ev_timer_stop(loop, &channel->timer);
+    else if (!ev_is_active(&channel->timer))
+        ev_timer_start(loop, &channel->timer);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -148,7 +155,7 @@ static struct channel *channel_new(struct resolver *resolver)
     if (!channel)
         return NULL;
     channel->resolver = resolver;
-    ev_init(&channel->timer, on_timer);
+    ev_timer_init(&channel->timer, on_timer, timeout_interval, timeout_interval);
     channel->timer.data = channel;
     if (ares_init_options(&channel->ares, &options,
                           ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
@@ -354,6 +361,11 @@ struct resolver_lookup *resolver_start(struct resolver *resolver, const char *na
     }
     follow_resolv_conf(resolver);
     channel = resolver->channels;
+    if (channel->lookups >= LOOKUPS_MAX) {
+        lookup->error = stream_error_of(ERROR_RESOLVER_SERVER_FAILED);
+        finish(lookup);
+        return lookup;
+    }
     lookup->channel = channel;
     channel->lookups++;
     ares_getaddrinfo(channel->ares, name, NULL, &hints, on_answer, lookup);

@@ -1,9 +1,12 @@
 """Several addresses of one name (RFC 8305): the first that connects wins, soon, whatever the others do."""
 
+import select
+
 import pytest
 
 from harness import wait
 from harness.dns import AAAA, NXDOMAIN, SERVFAIL, SILENT, Held, Scripted
+from harness.socks import request5
 from harness.targets import Listener, Refusing, Silent, same_port
 from harness.tcp_table import dialing
 
@@ -76,6 +79,34 @@ def test_dead_addresses_do_not_hide_the_one_that_lives(eager, dns, dial, keep, d
     targets = [keep(kind(sock=sock)) for kind, sock in zip(kinds, sockets)]
     name = dns.name("many.test", a=hosts)
     reached(eager, dial(eager), name, targets[position], hosts[position])
+
+
+@pytest.mark.parametrize(("files", "at_once"), [(None, 4), (64, 2)])
+def test_many_silent_addresses_hold_few_descriptors_and_do_not_hide_the_one_that_lives(
+        pairsocks, dns, dial, keep, files, at_once):
+    """Beside the first, attempts need descriptors that a small limit has few of to spare."""
+    daemon = pairsocks(daemon={"nameserver": dns.nameserver, "workers": 1}, files=files,
+                       connect_timeout="40s")
+    hosts = [f"127.0.0.{n}" for n in range(2, 14)]
+    sockets = same_port(*hosts)
+    silent = [keep(Silent(sock=sock)) for sock in sockets[:-1]]
+    target = keep(Listener(sock=sockets[-1]))
+    name = dns.name("many.test", a=hosts)
+    client = dial(daemon)
+    client.greet5()
+    before = daemon.descriptors()
+    seen = []
+
+    def arrived():
+        seen.append(daemon.descriptors())
+        return select.select([target.sock], [], [], 0)[0]
+
+    client.send(request5(name, target.port))
+    wait.until(arrived, "the last address to be tried")
+    assert max(seen) <= before + at_once + len(("a question", "hosts file"))
+    target.accept()
+    assert client.read_reply("socks5").code == 0
+    assert len(silent) == 11
 
 
 def test_socks4a_tries_every_ipv4_address(eager, dns, dial, keep):

@@ -1,6 +1,7 @@
 """Bytes through a session that stands: all of them, in order, both ways, whatever the peers do."""
 
 import random
+import socket
 import threading
 
 import pytest
@@ -158,3 +159,19 @@ def test_a_thousand_transfers_at_once_arrive_byte_for_byte(pairsocks):
     run_crowd(daemon.address(4), 1000, 64 * 1024, timeout=60)
     ended = daemon.wait_for(count=1000, event="session", error="none", sent="65536", received="65536")
     assert ended["command"] == "connect"
+
+
+@pytest.mark.parametrize("before", [3, 8_000_000])
+def test_an_urgent_byte_neither_stops_what_follows_nor_spins(daemon, dial, keep, before):
+    """Splice cannot pass one (it is lifted out of the stream, as recv does): the rest must go on."""
+    target = keep(Listener())
+    client = dial(daemon)
+    client.connect("socks5", target.host, target.port)
+    wire = target.accept()
+    sender = threading.Thread(target=client.send, args=(b"a" * before,))
+    sender.start()
+    assert wire.read(before) == b"a" * before
+    sender.join()
+    client.sock.send(b"!", socket.MSG_OOB)
+    client.send(b"tail")
+    assert wire.read(4) == b"tail"
