@@ -48,10 +48,10 @@ struct frontend {
 extern const struct frontend frontend_socks4;
 extern const struct frontend frontend_socks5;
 
-/* Chooses by the first bytes among `protocols` (enum protocol). DONE: handshake->frontend is set. MORE: there are no bytes yet, or it
- * may still become clear what speaks (only for naming it in the log); at the client's end, `at_end`,
- * bytes that are there decide. BAD: none of ours; handshake->error names what it looks like, and
- * there is no answer. */
+/* Chooses by the first bytes among `protocols` (enum protocol). DONE: handshake->frontend is
+ * set. MORE: there are no bytes yet, or it may still become clear what speaks (only for naming
+ * it in the log); at the client's end, `at_end`, bytes that are there decide. BAD: none of ours;
+ * handshake->error names what it looks like, and there is no answer. */
 enum parse frontend_sniff(struct handshake *handshake, unsigned protocols, const struct cursor *in,
                           bool at_end);
 

@@ -48,7 +48,8 @@ static void wake_writer(void)
     (void)n; /* a full counter means that it is awake */
 }
 
-/* Blocks until everything is written; a target that fails (a full disk) loses the bytes. */
+/* Blocks until everything is written; a target that fails (a full disk) loses lines, which
+ * are counted. */
 static void write_all(int fd, const char *bytes, size_t n)
 {
     size_t whole = n;
@@ -75,6 +76,13 @@ static void write_all(int fd, const char *bytes, size_t n)
     }
 }
 
+/* What follows a line that was cut begins a line of its own. */
+static void mend_torn_line(void)
+{
+    if (the_log.torn)
+        the_log.torn = write(the_log.fd, "\n", 1) != 1;
+}
+
 static void report_lost(struct log_ring *ring)
 {
     uint64_t lost = atomic_exchange(&ring->lost, 0) + the_log.lost_at_target;
@@ -86,18 +94,10 @@ static void report_lost(struct log_ring *ring)
     log_begin(&record, LOG_LEVEL_WARNING, "log_lost");
     log_record_number(&record, "lines", lost);
     log_record_end(&record);
+    mend_torn_line();
     write_all(the_log.fd, record.bytes, record.length);
     if (the_log.lost_at_target)
         the_log.lost_at_target = lost; /* that did not get through either */
-}
-
-/* What follows a line that was cut begins a line of its own. */
-static void mend_torn_line(int pieces)
-{
-    if (pieces == 0 || !the_log.torn)
-        return;
-    the_log.torn = false;
-    write_all(the_log.fd, "\n", 1);
 }
 
 static bool drain_rings(void)
@@ -108,7 +108,8 @@ static bool drain_rings(void)
         struct iovec pieces[2];
         int n = log_ring_peek(ring, pieces);
 
-        mend_torn_line(n);
+        if (n)
+            mend_torn_line();
         for (int i = 0; i < n; i++) {
             write_all(the_log.fd, pieces[i].iov_base, pieces[i].iov_len);
             log_ring_taken(ring, pieces[i].iov_len);

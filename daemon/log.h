@@ -18,8 +18,8 @@ bool log_open(const struct config *config);
 /* Writes what waits, for a second at most, and ends the writing thread. */
 void log_close(void);
 
-/* The start is over. Until then errors go to stderr, too: whoever starts the daemon by hand sees why
- * it does not come up, wherever the log goes. */
+/* The start is over. Until then errors go to stderr, too: whoever starts the daemon by hand sees
+ * why it does not come up, wherever the log goes. */
 void log_started(void);
 
 /* A log file is opened again by its name (after rotation). */

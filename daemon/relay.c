@@ -1,11 +1,12 @@
-/* relay.c - the two gears: read into the worker's scratch, write at once, keep the rest; or splice. */
+/* relay.c - the two gears: read into the worker's scratch, write at once, keep the rest; or
+ * splice. */
 #include "daemon/relay.h"
 
 /* Reads of one turn: a greedy stream gives way to others after a quarter of a MiB. */
 enum { READS_A_TURN = 4, SLOW_READ = BUFFER_MEDIUM, LAST_READS = 64 };
 
-/* Into splicing after so many reads in a row that filled the scratch buffer; back to copying after so
- * many turns in a row that moved less than a read would. */
+/* Into splicing after so many reads in a row that filled the scratch buffer; back to copying
+ * after so many turns in a row that moved less than a read would. */
 enum { FULL_READS = 8, SPLICES_A_TURN = 2, SMALL_SPLICE = BUFFER_MEDIUM, SMALL_SPLICES = 8 };
 
 static enum relay_result flush_buffer(struct relay_direction *d, const struct relay_tools *tools)

@@ -52,9 +52,9 @@ enum relay_result {
 /* Moves what can be moved now, within a budget that is fair to other sessions. */
 enum relay_result relay_pump(struct relay_direction *direction, const struct relay_tools *tools);
 
-/* The peer of `to` in the other direction does not take our bytes any more, but may have sent a last
- * word before (a server that refuses an upload): moves what goes at once. An end or a failure that is
- * found there means nothing: the reset that follows says what happened. */
+/* The peer of `to` in the other direction does not take our bytes any more, but may have sent a
+ * last word before (a server that refuses an upload): moves what goes at once. An end or a
+ * failure that is found there means nothing: the reset that follows says what happened. */
 void relay_last_word(struct relay_direction *direction, const struct relay_tools *tools);
 
 /* Writes what waits, reads nothing. */

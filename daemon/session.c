@@ -1,7 +1,7 @@
-/* session.c - the session as one machine. Every event does the same: step() goes as far as it can,
- * finish_step() is the only place that arms watchers and timers, or frees. What a step does in each
- * state stands in session_handshake.c, session_dial.c, session_relay.c and session_refuse.c; when it
- * is too late, in session_time.c. */
+/* session.c - the session as one machine. Every event does the same: step() goes as far as it
+ * can, finish_step() is the only place that arms watchers and timers, or frees. What a step does
+ * in each state stands in session_handshake.c, session_dial.c, session_relay.c and
+ * session_refuse.c; when it is too late, in session_time.c. */
 #include "daemon/session_machine.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ void session_list_remove(struct session_list *list, struct session *s)
         list->last = s->previous;
     s->next = s->previous = NULL;
 }
-/* The only place that changes the state, and the first error wins. */
+
 void session_set_state(struct session *s, enum session_state state)
 {
     if (s->state == SESSION_HANDSHAKE && state != SESSION_HANDSHAKE) {
@@ -50,15 +50,13 @@ void session_end(struct session *s, struct stream_error error)
     session_set_state(s, SESSION_ENDED);
 }
 
-/* Ends with a reset to both: nobody may take what they got for the whole. */
 void session_end_with_reset(struct session *s, struct stream_error error)
 {
     s->reset_client = s->reset_target = true;
     session_end(s, error);
 }
 
-/* Sends handshake bytes; what the socket does not take waits as the first bytes of the way down,
- * not counted. */
+/* Goes as far as it can. */
 static void step(struct session *s)
 {
     bool again = true;

@@ -1,5 +1,5 @@
-/* session_handshake.c - reading what the client wants: the front end parses, the session carries its
- * bytes to and fro. */
+/* session_handshake.c - reading what the client wants: the front end parses, the session carries
+ * its bytes to and fro. */
 #include "daemon/session_machine.h"
 
 #include <stdlib.h>

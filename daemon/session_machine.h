@@ -30,8 +30,8 @@ void session_dial(struct session *s);
 /* Reads from the client into the block in which its bytes wait until the target stands. */
 enum io session_read_early(struct session *s);
 
-/* Sends handshake bytes; what the socket does not take waits as the first bytes of the way down, not
- * counted as received. */
+/* Sends handshake bytes; what the socket does not take waits as the first bytes of the way down,
+ * not counted as received. */
 void session_say(struct session *s, const struct answer *answer);
 
 /* Sends a refusal, ends our direction, and goes on to discard what the client still sends. */

@@ -1,4 +1,5 @@
-/* session_relay.c - both directions of a session that stands, and how a failure of one ends both. */
+/* session_relay.c - both directions of a session that stands, and how a failure of one ends
+ * both. */
 #include "daemon/session_machine.h"
 
 static void pump(struct session *s, struct relay_direction *d, struct relay_direction *reverse,

@@ -11,12 +11,13 @@ enum { DEAD_CLIENT_POLL_MS = 500 };
  * system calls. */
 enum { KEEPALIVE_AFTER_MS = 5000 };
 
-/* How often a peer from which nothing is read (its direction has ended, or ours to the other side is
- * stuck) is looked at: its reset would go unseen. */
+/* How often a peer from which nothing is read (its direction has ended, or ours to the other
+ * side is stuck) is looked at: its reset would go unseen. */
 enum { DEAD_PEER_POLL_MS = 1000 };
 
-/* While bytes wait for a peer it is looked at so many times within write_timeout: the kernel calls it
- * writable only when a good part of a large buffer is free, and a slow peer that lives takes longer. */
+/* While bytes wait for a peer it is looked at so many times within write_timeout: the kernel
+ * calls it writable only when a good part of a large buffer is free, and a slow peer that lives
+ * takes longer. */
 enum { LOOKS_A_WRITE = 4 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)

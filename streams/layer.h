@@ -10,10 +10,10 @@
  *         now. AGAIN: `write_waits` says for what. ERROR. Never EOF.
  *  end    ends our direction after all that was written: close_notify, shutdown(SHUT_WR). OK,
  *         AGAIN, ERROR.
- *  splice_read, splice_write  as read and write, from and to a pipe, without copying through us; NULL
- *         for a layer that must see the bytes. A splice may move less than it was asked for although
- *         more could be moved: only AGAIN means that there is nothing, or no room. The pipe has room
- *         for, or holds, all `n` bytes.
+ *  splice_read, splice_write  as read and write, from and to a pipe, without copying through us;
+ *         NULL for a layer that must see the bytes. A splice may move less than it was asked for
+ *         although more could be moved: only AGAIN means that there is nothing, or no room. The
+ *         pipe has room for, or holds, all `n` bytes.
  *  done   frees what the layer owns, itself included if it was allocated. No I/O that could block.
  *
  * On ERROR the layer has stored its reason in `*error`, which keeps the first. Results are

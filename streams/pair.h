@@ -84,8 +84,8 @@ void pair_push_layer(struct stream_pair *pair, struct layer *layer);
 enum io pair_read(struct stream_pair *pair, void *out, size_t n, size_t *ret_n);
 enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t *ret_n);
 
-/* As pair_read() and pair_write(), through a pipe inside the kernel: only while pair_can_splice(). The
- * process must ignore SIGPIPE. */
+/* As pair_read() and pair_write(), through a pipe inside the kernel: only while
+ * pair_can_splice(). The process must ignore SIGPIPE. */
 enum io pair_splice_read(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n);
 enum io pair_splice_write(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n);
 

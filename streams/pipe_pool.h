@@ -1,11 +1,13 @@
-/* pipe_pool.h - pipes for moving bytes between sockets inside the kernel (splice(2)), a bounded number for one
- * thread. A pipe is lent for as long as bytes are in it or about to be; it comes back empty. */
+/* pipe_pool.h - pipes for moving bytes between sockets inside the kernel (splice(2)), a bounded
+ * number for one thread. A pipe is lent for as long as bytes are in it or about to be; it comes
+ * back empty. */
 #ifndef PAIRSOCKS_PIPE_POOL_H
 #define PAIRSOCKS_PIPE_POOL_H
 
 #include <stddef.h>
 
-/* What is asked for; an unprivileged user who has many gets smaller ones, and those are not used. */
+/* What is asked for; an unprivileged user who has many gets smaller ones, and those are not
+ * used. */
 #define PIPE_SIZE (256 * 1024)
 
 struct pipe_pair {

@@ -21,8 +21,8 @@ enum { SERVER_TIMEOUT_MS = 2000, SERVER_TRIES = 3 };
 /* How often c-ares looks for queries that have timed out; in seconds. */
 static const double timeout_interval = 0.1;
 
-/* Questions that one thread may have open, those included whose asker has left: c-ares cannot take one
- * back, and has 65,536 numbers for them. */
+/* Questions that one thread may have open, those included whose asker has left: c-ares cannot
+ * take one back, and has 65,536 numbers for them. */
 enum { LOOKUPS_MAX = 4096 };
 
 /* How often resolv.conf is looked at, at most; in seconds. */
@@ -65,8 +65,8 @@ struct resolver_lookup {
     struct ip_address addresses[RESOLVER_ADDRESSES_MAX];
 };
 
-/* c-ares looks through all its queries to say when the next one times out: too dear to be asked after
- * every event. While there are queries it is given a look ten times a second instead. */
+/* c-ares looks through all its queries to say when the next one times out: too dear to be asked
+ * after every event. While there are queries it is given a look ten times a second instead. */
 static void arm_timer(struct channel *channel)
 {
     struct ev_loop *loop = channel->resolver->loop;

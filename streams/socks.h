@@ -117,8 +117,8 @@ size_t socks5_write_request(const struct socks_request *request, uint8_t *out);
 enum parse socks5_parse_reply(struct cursor *in, struct socks_host *ret_bound, uint16_t *ret_port,
                               struct stream_error *ret_error);
 
-/* A request for a name is written as 4a; an address is IPv4, and 0.0.0.x would read as 4a. `userid` holds no NUL and at most SOCKS4_USERID_MAX
- * bytes. */
+/* A request for a name is written as 4a; an address is IPv4, and 0.0.0.x would read as 4a.
+ * `userid` holds no NUL and at most SOCKS4_USERID_MAX bytes. */
 size_t socks4_write_request(const struct socks_request *request, const char *userid, uint8_t *out);
 
 /* DONE only for 90. BAD: socks.version.N when VN is not 0; socks.socks4-response.N. */

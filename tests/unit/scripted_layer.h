@@ -1,6 +1,7 @@
-/* scripted_layer.h - a layer that does what its script says: hands out given bytes in given portions
- * with AGAIN between them, ends, fails at the Nth call, takes as much as it is allowed to and records
- * it. What stands on it (pairs, the relay) is tested without sockets and without time. */
+/* scripted_layer.h - a layer that does what its script says: hands out given bytes in given
+ * portions with AGAIN between them, ends, fails at the Nth call, takes as much as it is allowed
+ * to and records it. What stands on it (pairs, the relay) is tested without sockets and without
+ * time. */
 #ifndef PAIRSOCKS_SCRIPTED_LAYER_H
 #define PAIRSOCKS_SCRIPTED_LAYER_H
 

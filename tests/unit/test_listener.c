@@ -1,4 +1,5 @@
-/* test_listener.c - accepting in batches, stopping when told, and living through the end of descriptors. */
+/* test_listener.c - accepting in batches, stopping when told, and living through the end of
+ * descriptors. */
 #include "streams/listener.h"
 
 #include <criterion/criterion.h>

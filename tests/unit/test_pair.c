@@ -1,4 +1,5 @@
-/* test_pair.c - the stream pair: its states, what each call may do in them, and real sockets below. */
+/* test_pair.c - the stream pair: its states, what each call may do in them, and real sockets
+ * below. */
 #include "streams/pair.h"
 #include "tests/unit/scripted_layer.h"
 
