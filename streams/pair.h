@@ -109,7 +109,7 @@ void pair_want(struct stream_pair *pair, enum interest interest);
 
 static inline bool pair_is_watched(const struct stream_pair *pair)
 {
-    return ev_is_active(&pair->io);
+    return pair->io.active != 0; /* ev_is_active() takes no const */
 }
 
 /* The real local address of the connection (BND.ADDR); IP_NONE when unknown. */
