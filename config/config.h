@@ -27,8 +27,53 @@ enum log_level {
 /* Bits of `protocols`. */
 enum protocol { PROTOCOL_SOCKS4 = 1, PROTOCOL_SOCKS5 = 2 };
 
+/* Bits of a rule's `command`. */
+enum command { COMMAND_CONNECT = 1, COMMAND_BIND = 2, COMMAND_UDP = 4 };
+
+enum rule_action { RULE_ALLOW, RULE_DENY, RULE_ROUTE };
+
+enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL, LOG_TARGET_FILE };
+
+enum guard { GUARD_AUTO, GUARD_NO, GUARD_YES };
+
+struct port_range {
+    uint16_t first, last;
+};
+
+enum host_pattern_kind {
+    PATTERN_NAME,   /* this name */
+    PATTERN_SUFFIX, /* every name below it, not itself */
+    PATTERN_PREFIX, /* an address or a CIDR */
+};
+
+/* One entry of `destination`, `allow` or `deny`. */
+struct host_pattern {
+    enum host_pattern_kind kind;
+    char *name; /* owned; lower case, no trailing dot, of a suffix without the `*.` */
+    struct ip_prefix prefix;
+};
+
+/* [rule NAME]. A condition with no entries matches everything. */
+struct config_rule {
+    char *name;
+    unsigned *listeners; /* indices of config->listeners */
+    unsigned listener_count;
+    struct ip_prefix *clients;
+    unsigned client_count;
+    char **users;
+    unsigned user_count;
+    struct host_pattern *destinations;
+    unsigned destination_count;
+    struct port_range *ports;
+    unsigned port_count;
+    unsigned commands; /* bits of enum command; 0: any */
+    enum rule_action action;
+    char *upstream; /* of RULE_ROUTE */
+};
+
 /* One entry of `listen`. */
 struct config_address {
+    char *unix_path; /* owned; NULL: `endpoint` */
     struct ip_endpoint endpoint;
     bool optional; /* one of localhost: one that cannot be had is no error */
 };
@@ -40,6 +85,17 @@ struct config_listener {
     unsigned protocols; /* enum protocol */
     int64_t queue;
     int64_t max_connections;
+    int64_t max_per_host; /* 0: no bound */
+    int64_t max_per_user; /* likewise */
+    int64_t unix_mode;
+    struct host_pattern *allow, *deny; /* of clients; no suffixes */
+    unsigned allow_count, deny_count;
+    bool open_proxy;
+    int guard;       /* enum guard */
+    bool is_guarded; /* what `guard` means here */
+    bool default_deny;
+    bool resolve_for_rules;
+    struct ip_address bind_address; /* IP_NONE: the kernel's choice */
     /* Durations, all in milliseconds. */
     int64_t handshake_timeout;
     int64_t connect_timeout;
@@ -51,9 +107,12 @@ struct config_listener {
 
 struct config {
     atomic_uint references;
-    char *file;      /* NULL: the built-in default */
-    int64_t workers; /* CONFIG_WORKERS_AUTO or a number */
-    char *log_file;  /* NULL: stderr */
+    char *file;         /* NULL: the built-in default */
+    int64_t workers;    /* CONFIG_WORKERS_AUTO or a number */
+    char *user, *group; /* NULL: stays who it is */
+    char *chroot;       /* NULL: none */
+    int log_target;     /* enum log_target */
+    char *log_file;     /* of LOG_TARGET_FILE */
     enum log_level log_level;
     int log_format;    /* enum log_format of the daemon: 0 text, 1 json */
     char *nameservers; /* ADDRESS[:PORT],... ; NULL: the system's */
@@ -62,6 +121,9 @@ struct config {
     int64_t max_files;     /* 0: as many as the hard limit allows */
     struct config_listener *listeners;
     unsigned listener_count;
+    struct config_rule *rules_in_order;
+    unsigned rule_count;
+    struct rules *rules; /* the same, compiled (rules.h) */
 };
 
 /* Reads and checks a file. NULL when anything is wrong: every error then stands in `errors`, one

@@ -84,26 +84,24 @@ static bool parse_log_format(const struct directive *d, void *field, const char 
     return value_word(value, log_formats, field);
 }
 
+/* The field is the configuration itself: offset 0. */
 static bool parse_log_target(const struct directive *d, void *field, const char *value,
                              const char **ret_wrong)
 {
-    char **path = field;
+    static const char *const words[] = {"stderr", "syslog", "journal", NULL}; /* enum log_target */
+    struct config *config = field;
 
     (void)d;
-    if (strcmp(value, "stderr") == 0) {
-        *path = NULL;
+    if (value_word(value, words, &config->log_target))
         return true;
-    }
-    if (strncmp(value, "file:", 5) == 0) {
-        *ret_wrong = "the path must begin with `/`";
-        if (value[5] != '/')
-            return false;
-        *path = strdup(value + 5);
-        return *path != NULL;
-    }
-    if (strcmp(value, "syslog") == 0 || strcmp(value, "journal") == 0)
-        *ret_wrong = "this target is not available in this version yet";
-    return false;
+    if (strncmp(value, "file:", 5) != 0)
+        return false;
+    *ret_wrong = "the path must begin with `/`";
+    if (value[5] != '/')
+        return false;
+    config->log_target = LOG_TARGET_FILE;
+    config->log_file = strdup(value + 5);
+    return config->log_file != NULL;
 }
 
 /* One server in the form that c-ares takes: without blanks, with brackets only where a port follows. */
@@ -146,7 +144,7 @@ static bool parse_nameservers(const struct directive *d, void *field, const char
 static bool add_address(struct config_listener *listener, const struct ip_address *ip,
                         uint16_t port, bool optional, const char **ret_wrong)
 {
-    struct config_address address = {{*ip, port}, optional}, *more;
+    struct config_address address = {.endpoint = {*ip, port}, .optional = optional}, *more;
 
     *ret_wrong = "this address is listed twice";
     for (unsigned i = 0; i < listener->address_count; i++)
@@ -245,8 +243,8 @@ static bool parse_protocols(const struct directive *d, void *field, const char *
 const struct directive directives[] = {
     {DAEMON(workers), .parse = parse_workers, .min = 1, .max = CONFIG_WORKERS_MAX, .by_default = "auto",
      .accepts = "auto, or a number from 1 to 256"},
-    {SECTION_DAEMON, "log_target", .parse = parse_log_target, .offset = offsetof(struct config, log_file),
-     .by_default = "stderr", .accepts = "stderr, file:/PATH"},
+    {SECTION_DAEMON, "log_target", .parse = parse_log_target,
+     .by_default = "stderr", .accepts = "stderr, syslog, journal, file:/PATH"},
     {DAEMON(log_level), .parse = parse_log_level, .by_default = "info",
      .accepts = "error, warning, notice, info, debug"},
     {DAEMON(log_format), .parse = parse_log_format, .by_default = "text", .accepts = "text, json"},

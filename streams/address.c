@@ -3,6 +3,7 @@
 #include "streams/address.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_digit(char c)
@@ -249,6 +250,62 @@ struct ip_address ip_unmapped(const struct ip_address *ip)
         return *ip;
     memcpy(v4.bytes, ip->bytes + 12, 4);
     return v4;
+}
+
+static unsigned ip_bits(const struct ip_address *ip)
+{
+    return ip->family == IP_V4 ? 32 : 128;
+}
+
+/* Clears all bits from number `bits` on. */
+static void clear_behind(struct ip_address *ip, unsigned bits)
+{
+    for (unsigned i = 0; i < sizeof ip->bytes; i++) {
+        if (bits >= 8 * (i + 1))
+            continue;
+        ip->bytes[i] &= bits > 8 * i ? (uint8_t)(0xFF << (8 * (i + 1) - bits)) : 0;
+    }
+}
+
+bool ip_prefix_parse(const char *text, size_t n, struct ip_prefix *ret)
+{
+    const char *slash = memchr(text, '/', n);
+    size_t length = slash ? (size_t)(slash - text) : n;
+    struct ip_address ip, unmapped;
+    unsigned bits;
+
+    if (!ip_parse(text, length, &ip))
+        return false;
+    bits = ip_bits(&ip);
+    if (slash && !parse_decimal(slash + 1, n - length - 1, bits, &bits))
+        return false;
+    unmapped = ip_unmapped(&ip);
+    if (unmapped.family != ip.family && bits >= 96) {
+        ip = unmapped;
+        bits -= 96;
+    }
+    clear_behind(&ip, bits);
+    *ret = (struct ip_prefix){ip, (uint8_t)bits};
+    return true;
+}
+
+size_t ip_prefix_format(const struct ip_prefix *prefix, char *out)
+{
+    size_t n = ip_format(&prefix->ip, out);
+
+    if (prefix->bits < ip_bits(&prefix->ip))
+        n += (size_t)snprintf(out + n, IP_PREFIX_TEXT_MAX - n, "/%u", (unsigned)prefix->bits);
+    return n;
+}
+
+bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *ip)
+{
+    struct ip_address masked = *ip;
+
+    if (ip->family == IP_NONE || ip->family != prefix->ip.family)
+        return false;
+    clear_behind(&masked, prefix->bits);
+    return ip_equal(&masked, &prefix->ip);
 }
 
 bool ip_is_loopback(const struct ip_address *ip)

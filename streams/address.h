@@ -21,7 +21,14 @@ struct ip_endpoint {
     uint16_t port; /* host order */
 };
 
+/* A network in CIDR notation, or one address (all bits). The bits behind the prefix are 0. */
+struct ip_prefix {
+    struct ip_address ip;
+    uint8_t bits;
+};
+
 #define IP_TEXT_MAX 46           /* longest address with its NUL */
+#define IP_PREFIX_TEXT_MAX 50    /* address/bits with its NUL */
 #define ENDPOINT_TEXT_MAX 56     /* [address]:port with its NUL */
 #define HOST_NAME_LENGTH_MAX 255 /* longest name that SOCKS can say, without a NUL */
 #define HOST_PORT_TEXT_MAX (HOST_NAME_LENGTH_MAX + 9)
@@ -45,6 +52,18 @@ bool ip_equal(const struct ip_address *a, const struct ip_address *b);
 
 /* ::ffff:a.b.c.d becomes a.b.c.d (RFC 4291, 2.5.5.2); any other address stays as it is. */
 struct ip_address ip_unmapped(const struct ip_address *ip);
+
+/* Strict text to prefix: ADDRESS or ADDRESS/BITS (RFC 4632, 3.1; RFC 4291, 2.3). Bits behind the
+ * prefix are cleared (10.0.0.1/8 is 10.0.0.0/8). IPv4-mapped prefixes of 96 bits or more become
+ * IPv4. `ret` is untouched on failure. */
+bool ip_prefix_parse(const char *text, size_t n, struct ip_prefix *ret);
+
+/* Writes ADDRESS/BITS, or ADDRESS alone for all bits; `out` has IP_PREFIX_TEXT_MAX bytes. Returns
+ * the length. */
+size_t ip_prefix_format(const struct ip_prefix *prefix, char *out);
+
+/* True when the (unmapped) address lies in the prefix; false for IP_NONE. */
+bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *ip);
 
 /* True for 127/8 and ::1. */
 bool ip_is_loopback(const struct ip_address *ip);
