@@ -89,9 +89,10 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     status = EXIT_FAILURE;
     if (log_open(config)) {
-        status = control_plane_run(config);
+        status = control_plane_run(config, command_line.file);
         log_close();
+    } else {
+        config_unref(config);
     }
-    config_unref(config);
     return status;
 }

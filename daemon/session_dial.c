@@ -39,13 +39,17 @@ void session_dial(struct session *s)
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend == &frontend_socks4,
+        .bind_address = s->listener->config->bind_address,
     };
+    struct ip_address literal = ip_unmapped(&s->target_ip);
 
+    if (!session_leave_queue(s)) {
+        session_end_with_reset(s, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
+        return;
+    }
     session_set_state(s, SESSION_DIALING);
     s->dialed = session_now(s);
     if (s->handshake->request.host.name_length) {
-        struct ip_address literal = {0};
-
         if (!s->target_name) {
             reply_failure(s, stream_error_connect(ENOMEM));
             return;
@@ -54,14 +58,14 @@ void session_dial(struct session *s)
             reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
             return;
         }
+        literal = ip_unmapped(&literal);
         if (literal.family == IP_V6 && options.ipv4_only) {
             reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
             return;
         }
-        pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
-    } else {
-        pair_connect(&s->target, &options, &s->target_ip, NULL, s->target_port);
     }
+    s->asked_ip = literal;
+    pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
 }
 
 /* The truth, told once: the target is connected, and from this address of ours. */

@@ -1,0 +1,37 @@
+/* serving.h - what is being served: a snapshot, its sockets and the workers. The one place where a
+ * configuration takes effect, at the start and again at each reload: everything new is opened and
+ * bound first, then all changes at once; when something cannot be had, nothing has changed. The
+ * control plane's thread. */
+#ifndef PAIRSOCKS_SERVING_H
+#define PAIRSOCKS_SERVING_H
+
+#include "daemon/privileges.h"
+#include "daemon/sockets.h"
+
+struct serving {
+    struct workers workers;
+    struct snapshot *snapshot; /* a reference */
+    struct sockets sockets;
+    struct privileges privileges;
+};
+
+/* A configuration that is ready to be served. */
+struct serving_change {
+    struct snapshot *snapshot;
+    struct sockets sockets;
+    struct worker_plan **plans; /* one for each worker */
+};
+
+/* Opens all that `config` (a reference, taken over also by a failure) needs beyond what is served
+ * already. False with the reasons logged; nothing is left behind then. */
+bool serving_prepare(struct serving *serving, struct config *config, struct serving_change *ret);
+
+/* Serves it. Cannot fail. The workers tell by workers->serves when they have followed. */
+void serving_apply(struct serving *serving, struct serving_change *change);
+
+void serving_discard(struct serving *serving, struct serving_change *change);
+
+/* After workers_done(): lets go of the rest, and removes the files of unix sockets. */
+void serving_done(struct serving *serving);
+
+#endif
