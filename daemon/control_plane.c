@@ -290,11 +290,13 @@ static bool start(struct control_plane *cp, struct config *config)
     descriptors_divide(&serving->workers, config);
     if (!serving_prepare(serving, config, &change))
         return false;
+    watch(cp);
+    if (!privileges_drop(&serving->privileges) || !start_workers(cp)) {
+        serving_discard(serving, &change);
+        return false;
+    }
     atomic_store(&cp->following, count);
     serving_apply(serving, &change);
-    watch(cp);
-    if (!privileges_drop(&serving->privileges) || !start_workers(cp))
-        return false;
     log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
                 count == 1 ? "" : "s");
     log_started();
