@@ -157,6 +157,8 @@ static bool same_place(const struct socket_set *a, const struct socket_set *b)
 {
     if (a->unix_path || b->unix_path)
         return a->unix_path && b->unix_path && strcmp(a->unix_path, b->unix_path) == 0;
+    if (a->asked.port == 0 && a->gate != b->gate)
+        return false; /* any port, but not that of another listener */
     return endpoint_equal(&a->asked, &b->asked) && a->v6_only == b->v6_only;
 }
 
@@ -219,7 +221,11 @@ static int open_address(struct opening *o, unsigned index, const struct config_a
     const struct socket_set *known;
     enum log_level level;
 
-    *set = (struct socket_set){.listener = index, .asked = address->endpoint};
+    *set = (struct socket_set){
+        .listener = index,
+        .gate = o->snapshot->listeners[index].gate,
+        .asked = address->endpoint,
+    };
     if (address->unix_path && !(set->unix_path = strdup(address->unix_path)))
         goto fail;
     set->v6_only = needs_v6_only(o->snapshot->config, &address->endpoint);

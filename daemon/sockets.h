@@ -11,6 +11,7 @@
 struct socket_set {
     unsigned id; /* the workers know it by this */
     unsigned listener; /* which one of the snapshot */
+    const struct gate *gate; /* borrowed: that listener's */
     struct ip_endpoint asked, bound;
     char *unix_path; /* owned; NULL: an address */
     bool v6_only;
