@@ -14,9 +14,9 @@
 struct host_table_entry;
 
 struct host_table_part {
-    _Alignas(64) pthread_mutex_t lock; /* the parts share no cache line */
-    struct host_table_entry **slots;   /* owned, as the entries; NULL: none yet */
-    size_t slot_count;                 /* 0 or a power of two */
+    pthread_mutex_t lock;
+    struct host_table_entry **slots; /* owned, as the entries; NULL: none yet */
+    size_t slot_count;               /* 0 or a power of two */
     size_t entries;
 };
 
