@@ -64,47 +64,53 @@ static void tell_of_restart(const struct config *before, const struct config *no
                         keys[i].key);
 }
 
-/* One record for each line of what config_load() says. */
+/* One record for each line. */
 static void log_lines(char *text)
 {
     char *rest = text, *line;
 
-    while ((line = strsep(&rest, "\n")))
+    while (rest && (line = strsep(&rest, "\n")))
         if (*line)
             log_message(LOG_LEVEL_ERROR, "reload", "%s", line);
 }
 
-static struct config *load(const char *file)
+/* Everything that may fail. False: nothing has changed, and `errors` or the log says why. */
+static bool prepare(struct control_plane *cp, FILE *errors, struct log_change **ret_log,
+                    struct serving_change *ret)
 {
-    struct config *config = NULL;
-    char *text = NULL;
-    size_t size;
-    FILE *errors;
-
-    if (!file)
-        return config_default();
-    errors = open_memstream(&text, &size);
-    if (!errors)
-        return NULL;
-    config = config_load(file, errors);
-    fclose(errors);
-    log_lines(text);
-    free(text);
-    return config;
-}
-
-/* The whole of it, or false with nothing changed. */
-static bool reload(struct control_plane *cp)
-{
-    struct config *config = load(cp->file);
-    struct serving_change change;
+    struct config *config = cp->file ? config_load(cp->file, errors) : config_default();
 
     if (!config)
         return false;
     tell_of_restart(cp->serving.snapshot->config, config);
-    if (!serving_prepare(&cp->serving, config, &change))
+    *ret_log = log_prepare(config, errors);
+    if (!*ret_log) {
+        config_unref(config);
         return false;
-    log_reopen();
+    }
+    if (!serving_prepare(&cp->serving, config, ret)) {
+        log_discard(*ret_log);
+        return false;
+    }
+    return true;
+}
+
+static bool reload(struct control_plane *cp)
+{
+    struct serving_change change;
+    struct log_change *log;
+    char *text = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&text, &size);
+    bool prepared = errors && prepare(cp, errors, &log, &change);
+
+    if (errors)
+        fclose(errors);
+    log_lines(text);
+    free(text);
+    if (!prepared)
+        return false;
+    log_apply(log);
     atomic_store(&cp->following, cp->serving.workers.count);
     cp->reloading = true;
     serving_apply(&cp->serving, &change);
