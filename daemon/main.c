@@ -23,7 +23,7 @@ static const char usage[] =
     "      --help         prints this\n"
     "\n"
     "SIGTERM: no new connections, sessions may finish. SIGINT, or SIGTERM again: stops at once.\n"
-    "SIGHUP: opens the log file again.\n";
+    "SIGHUP: reads the configuration again, and changes nothing if it is wrong.\n";
 
 struct command_line {
     const char *file;
