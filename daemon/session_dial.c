@@ -42,6 +42,7 @@ void session_dial(struct session *s)
         .bind_address = s->listener->config->bind_address,
     };
     struct ip_address literal = ip_unmapped(&s->target_ip);
+    struct stream_error denied;
 
     if (!session_leave_queue(s)) {
         session_end_with_reset(s, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
@@ -65,6 +66,12 @@ void session_dial(struct session *s)
         }
     }
     s->asked_ip = literal;
+    if (!session_judge_request(s, &denied)) {
+        reply_failure(s, denied);
+        return;
+    }
+    if (literal.family == IP_NONE)
+        options.judge = session_judge_address;
     pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
 }
 
@@ -74,8 +81,11 @@ static void reply_success(struct session *s)
     static const struct stream_error none;
     struct ip_endpoint bound = pair_local_address(&s->target);
     struct answer answer = {.length = 0};
+    struct stream_error unused;
 
     s->address = s->target.peer;
+    if (s->asked_ip.family == IP_NONE)
+        session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
     free(s->handshake);

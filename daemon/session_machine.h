@@ -33,6 +33,14 @@ bool session_step_refusing(struct session *s);
  * client in the meantime, the session must end with policy.limit.queue. */
 bool session_leave_queue(struct session *s);
 
+/* session_policy.c: judges the request before anything is resolved. False: denied, *ret_error says
+ * by what. */
+bool session_judge_request(struct session *s, struct stream_error *ret_error);
+
+/* The same for one address of the target; as connector_options.judge, with the target's pair. */
+bool session_judge_address(void *target, const struct ip_endpoint *address,
+                           struct stream_error *ret_error);
+
 /* Starts towards the target of the complete request. */
 void session_dial(struct session *s);
 
