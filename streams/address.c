@@ -300,12 +300,12 @@ size_t ip_prefix_format(const struct ip_prefix *prefix, char *out)
 
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *ip)
 {
-    struct ip_address masked = *ip;
+    unsigned whole = prefix->bits / 8, rest = prefix->bits % 8;
 
-    if (ip->family == IP_NONE || ip->family != prefix->ip.family)
+    if (ip->family == IP_NONE || ip->family != prefix->ip.family ||
+        memcmp(ip->bytes, prefix->ip.bytes, whole) != 0)
         return false;
-    clear_behind(&masked, prefix->bits);
-    return ip_equal(&masked, &prefix->ip);
+    return rest == 0 || (ip->bytes[whole] ^ prefix->ip.bytes[whole]) >> (8 - rest) == 0;
 }
 
 bool ip_is_loopback(const struct ip_address *ip)

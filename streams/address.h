@@ -62,7 +62,8 @@ bool ip_prefix_parse(const char *text, size_t n, struct ip_prefix *ret);
  * the length. */
 size_t ip_prefix_format(const struct ip_prefix *prefix, char *out);
 
-/* True when the (unmapped) address lies in the prefix; false for IP_NONE. */
+/* True when the address lies in the prefix; false for IP_NONE and for another family: whoever may
+ * have an IPv4-mapped address calls ip_unmapped() first. */
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *ip);
 
 /* True for 127/8 and ::1. */

@@ -40,7 +40,11 @@ enum error_system {
     SUBDOMAIN_SYSTEM_LISTEN
 };
 enum error_resolver { SUBDOMAIN_RESOLVER_NAME = 1, SUBDOMAIN_RESOLVER_SERVER };
-enum error_policy { SUBDOMAIN_POLICY_LIMIT = 1 };
+enum error_policy {
+    SUBDOMAIN_POLICY_LIMIT = 1,
+    SUBDOMAIN_POLICY_RULE,
+    SUBDOMAIN_POLICY_GUARD,
+};
 enum error_protocol {
     SUBDOMAIN_PROTOCOL_GREETING = 1,
     SUBDOMAIN_PROTOCOL_REQUEST,
@@ -80,6 +84,8 @@ enum error_protocol {
     ROW(RESOLVER_SERVER_FAILED,       RESOLVER, SUBDOMAIN_RESOLVER_SERVER, 1, "resolver.server.failed", 91, 4, 502) \
     ROW(POLICY_LIMIT_QUEUE,           POLICY, SUBDOMAIN_POLICY_LIMIT, 1, "policy.limit.queue", 0, 1, 503) \
     ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 0, 1, 503) \
+    ROW(POLICY_RULE_DENIED,           POLICY, SUBDOMAIN_POLICY_RULE, 1, "policy.rule.denied", 91, 2, 403) \
+    ROW(POLICY_GUARD_DENIED,          POLICY, SUBDOMAIN_POLICY_GUARD, 1, "policy.guard.denied", 91, 2, 403) \
     ROW(PROTOCOL_GREETING_BAD,        PROTOCOL, SUBDOMAIN_PROTOCOL_GREETING, 1, "protocol.greeting.bad", 0, 0xFF, 400) \
     ROW(PROTOCOL_REQUEST_BAD,         PROTOCOL, SUBDOMAIN_PROTOCOL_REQUEST, 1, "protocol.request.bad", 91, 1, 400) \
     ROW(PROTOCOL_LOOKS_LIKE_HTTP,     PROTOCOL, SUBDOMAIN_PROTOCOL_LOOKS_LIKE, 1, "protocol.looks-like.http", 0, 0, 0) \
