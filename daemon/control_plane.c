@@ -288,6 +288,7 @@ static bool start(struct control_plane *cp, struct config *config)
     serving->workers.serves = on_serves;
     serving->workers.context = cp;
     ready = privileges_find(config, &serving->privileges) &&
+            serving_init(serving, cp->loop, config) &&
             workers_init(&serving->workers, count, config);
     if (!ready) {
         config_unref(config);

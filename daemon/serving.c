@@ -7,6 +7,73 @@
 
 #include <stdlib.h>
 
+/* ---- names in whitelists ---- */
+
+static void tell(struct snapshot *snapshot, const char *name, const struct ip_address *addresses,
+                 unsigned count, bool is_whole)
+{
+    for (unsigned i = 0; snapshot && i < snapshot->config->listener_count; i++)
+        if (!whitelist_set_answer(snapshot->listeners[i].whitelist, name, addresses, count,
+                                  is_whole))
+            log_message(LOG_LEVEL_ERROR, "whitelist", "%s keeps its old addresses: no memory",
+                        name);
+}
+
+static void on_answered(void *context, const char *name, const struct ip_address *addresses,
+                        unsigned count, bool is_whole)
+{
+    struct serving *serving = context;
+
+    tell(serving->snapshot, name, addresses, count, is_whole);
+    tell(serving->next, name, addresses, count, is_whole);
+}
+
+static struct resolver_options resolver_options_of(const struct config *config)
+{
+    return (struct resolver_options){
+        .nameservers = config->nameservers,
+        .search_domains = config->search_domains,
+    };
+}
+
+bool serving_init(struct serving *serving, struct ev_loop *loop, const struct config *config)
+{
+    struct name_watch_options options = {.resolver = resolver_options_of(config)};
+
+    serving->names = name_watch_new(loop, &options, on_answered, serving);
+    if (!serving->names)
+        log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
+    return serving->names != NULL;
+}
+
+/* The names of all whitelists of `snapshot`, which is told what is known of them already. */
+static bool watch_names(struct serving *serving, struct snapshot *snapshot)
+{
+    const char **names = NULL, *name;
+    unsigned count = 0;
+    bool watched;
+
+    for (unsigned i = 0; i < snapshot->config->listener_count; i++) {
+        for (unsigned j = 0; (name = whitelist_name(snapshot->listeners[i].whitelist, j)); j++) {
+            const char **more = realloc(names, (count + 1) * sizeof *more);
+
+            if (!more) {
+                free(names);
+                return false;
+            }
+            names = more;
+            names[count++] = name;
+        }
+    }
+    serving->next = snapshot;
+    watched = name_watch_set(serving->names, names, count);
+    serving->next = NULL;
+    free(names);
+    return watched;
+}
+
+/* ---- prepare, apply, discard ---- */
+
 static void free_plans(struct worker_plan **plans, unsigned count)
 {
     for (unsigned i = 0; plans && i < count; i++)
@@ -42,7 +109,7 @@ bool serving_prepare(struct serving *serving, struct config *config, struct serv
         snapshot_unref(change.snapshot);
         return false;
     }
-    if (!make_plans(serving, &change)) {
+    if (!make_plans(serving, &change) || !watch_names(serving, change.snapshot)) {
         log_message(LOG_LEVEL_ERROR, "listen", "out of memory");
         serving_discard(serving, &change);
         return false;
@@ -67,8 +134,12 @@ static void report_gone(const struct snapshot *before, const struct snapshot *no
 void serving_apply(struct serving *serving, struct serving_change *change)
 {
     const struct config *config = change->snapshot->config;
+    struct resolver_options options = resolver_options_of(config);
     struct snapshot *before = serving->snapshot;
     bool waited_for = false;
+
+    if (!name_watch_set_resolver(serving->names, &options))
+        log_message(LOG_LEVEL_ERROR, "reload", "whitelists keep their nameservers");
 
     for (unsigned i = 0; i < config->listener_count; i++)
         waited_for |= gate_configure(change->snapshot->listeners[i].gate, &config->listeners[i]);
@@ -101,6 +172,8 @@ void serving_discard(struct serving *serving, struct serving_change *change)
 
 void serving_done(struct serving *serving)
 {
+    name_watch_free(serving->names);
+    serving->names = NULL;
     if (!serving->snapshot)
         return;
     sockets_unlink(&serving->sockets, NULL);

@@ -5,15 +5,22 @@
 #ifndef PAIRSOCKS_SERVING_H
 #define PAIRSOCKS_SERVING_H
 
+#include "daemon/name_watch.h"
 #include "daemon/privileges.h"
 #include "daemon/sockets.h"
 
 struct serving {
     struct workers workers;
     struct snapshot *snapshot; /* a reference */
+    struct snapshot *next;     /* borrowed: while it is being prepared */
+    struct name_watch *names;  /* owned: of all whitelists */
     struct sockets sockets;
     struct privileges privileges;
 };
+
+/* Before anything else: what watches the names of whitelists, on the control plane's loop. False
+ * with a message logged. */
+bool serving_init(struct serving *serving, struct ev_loop *loop, const struct config *config);
 
 /* A configuration that is ready to be served. */
 struct serving_change {
