@@ -25,10 +25,23 @@ static char *bad_line(struct reader *r, char *out, const char *what)
     return blank_line(out);
 }
 
-enum line { LINE_END, LINE_OK, LINE_LONG, LINE_NUL };
+static char *bad_section(struct reader *r, char *out, const char *what)
+{
+    r->callbacks->bad_section(r->context, r->line, what);
+    return blank_line(out);
+}
 
-/* One line into r->text without its end. */
-static enum line read_line(struct reader *r)
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7F)
+            return true;
+    return false;
+}
+
+/* One line into r->text without its end (LF or CR LF). False at the end of the file. *ret_fault:
+ * NULL, or why the line is unfit for anything. */
+static bool read_line(struct reader *r, const char **ret_fault)
 {
     size_t n = 0;
     bool nul = false, too_long = false;
@@ -41,18 +54,16 @@ static enum line read_line(struct reader *r)
             r->text[n++] = (char)c;
     }
     if (c == EOF && n == 0 && !nul)
-        return LINE_END;
+        return false;
+    r->line++;
     if (n && r->text[n - 1] == '\r')
         n--;
     too_long = too_long || n > READER_LINE_MAX;
     r->text[n] = '\0';
-    return nul ? LINE_NUL : too_long ? LINE_LONG : LINE_OK;
-}
-
-static char *bad_section(struct reader *r, char *out, const char *what)
-{
-    r->callbacks->bad_section(r->context, r->line, what);
-    return blank_line(out);
+    *ret_fault = nul        ? "the line holds a NUL byte"
+                 : too_long ? "the line is too long (at most 4096 bytes)"
+                            : NULL;
+    return true;
 }
 
 static char *section_line(struct reader *r, char *at, char *out)
@@ -70,30 +81,35 @@ static char *section_line(struct reader *r, char *at, char *out)
     return blank_line(out); /* inih would cut the name; it need not know */
 }
 
+/* Behind what means nothing at a line's beginning. */
+static char *begin_of_line(struct reader *r)
+{
+    static const char bom[] = "\xEF\xBB\xBF";
+    char *at = r->text;
+
+    if (r->line == 1 && strncmp(at, bom, strlen(bom)) == 0)
+        at += strlen(bom);
+    return at + strspn(at, " \t");
+}
+
 /* inih's reader: fgets() with checks. */
 static char *next_line(char *out, int size, void *stream)
 {
-    static const char bom[] = "\xEF\xBB\xBF";
     struct reader *r = stream;
-    enum line kind = read_line(r);
-    char *at = r->text;
+    const char *fault;
+    char *at;
 
-    if (kind == LINE_END)
+    if (!read_line(r, &fault))
         return NULL;
-    r->line++;
-    if (kind == LINE_NUL)
-        return bad_line(r, out, "the line holds a NUL byte");
-    if (kind == LINE_LONG)
-        return bad_line(r, out, "the line is too long (at most 4096 bytes)");
-    if (r->line == 1 && strncmp(at, bom, 3) == 0)
-        at += 3;
-    at += strspn(at, " \t");
-    if (*at == '\v' || *at == '\f' || *at == '\r')
-        return bad_line(r, out, "the line begins with a control character");
+    at = begin_of_line(r);
+    if (!fault && (*at == '\0' || *at == ';' || *at == '#'))
+        return blank_line(out);
+    if (!fault && has_control(at))
+        fault = "the line holds a control character";
+    if (fault) /* a head's keys must not fall into the section before it */
+        return *at == '[' ? bad_section(r, out, fault) : bad_line(r, out, fault);
     if (*at == '[')
         return section_line(r, at, out);
-    if (*at == '\0' || *at == ';' || *at == '#')
-        return blank_line(out);
     if (!strchr(at, '='))
         return bad_line(r, out, "this is no `key = value`, no [section] and no comment");
     if (memchr(at, ':', strcspn(at, "=")))

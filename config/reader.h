@@ -1,7 +1,8 @@
 /* reader.h - an ini file, line by line, through inih: what is a section, a key and a value, and
- * on which line. Lines are checked before inih sees them (length, NUL bytes, separators),
- * because inih splits long lines, cuts long names and takes continuation lines without a word.
- * Knows no directive. */
+ * on which line. Lines are checked before inih sees them (length, control characters, separators),
+ * because inih splits long lines, cuts long names, strips more than blanks and takes continuation
+ * lines without a word. A byte order mark at the very beginning, blanks around a line, and its
+ * end, LF or CR LF, mean nothing. Knows no directive. */
 #ifndef PAIRSOCKS_READER_H
 #define PAIRSOCKS_READER_H
 

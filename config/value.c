@@ -1,23 +1,13 @@
 /* value.c - values of the ini file. */
 #include "config/value.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
-}
-
-bool value_bool(const char *text, bool *ret)
-{
-    static const char *const words[] = {"no", "yes", "off", "on", "false", "true", NULL};
-    int index;
-
-    if (!value_word(text, words, &index))
-        return false;
-    *ret = index % 2 == 1;
-    return true;
 }
 
 /* Leading digits; *ret_rest is what follows them. */
@@ -70,17 +60,28 @@ static bool with_unit(const char *text, const struct unit *units, int64_t *ret)
     return false;
 }
 
+static const struct unit durations[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}, {NULL, 0},
+};
+
 bool value_duration(const char *text, int64_t *ret_ms)
 {
-    static const struct unit units[] = {
-        {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}, {NULL, 0},
-    };
-
     if (strcmp(text, "0") == 0) {
         *ret_ms = 0;
         return true;
     }
-    return with_unit(text, units, ret_ms);
+    return with_unit(text, durations, ret_ms);
+}
+
+void value_duration_format(int64_t ms, char out[VALUE_DURATION_TEXT_MAX])
+{
+    const struct unit *best = durations;
+
+    for (const struct unit *unit = durations; unit->name; unit++)
+        if (ms % unit->factor == 0)
+            best = unit;
+    snprintf(out, VALUE_DURATION_TEXT_MAX, "%" PRId64 "%s", ms / best->factor,
+             ms ? best->name : "");
 }
 
 bool value_size(const char *text, int64_t *ret)
@@ -90,17 +91,6 @@ bool value_size(const char *text, int64_t *ret)
     };
 
     return with_unit(text, units, ret);
-}
-
-bool value_word(const char *text, const char *const *words, int *ret_index)
-{
-    for (int i = 0; words[i]; i++) {
-        if (strcasecmp(text, words[i]) == 0) {
-            *ret_index = i;
-            return true;
-        }
-    }
-    return false;
 }
 
 bool value_list_next(const char **at, const char **ret_item, size_t *ret_length)

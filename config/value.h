@@ -8,20 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* yes no on off true false, without regard to case. */
-bool value_bool(const char *text, bool *ret);
-
 /* A decimal number without sign; at most 18 digits. */
 bool value_number(const char *text, int64_t *ret);
 
 /* 500ms 10s 5m 2h, or 0; result in milliseconds. */
 bool value_duration(const char *text, int64_t *ret_ms);
 
+/* Writes the same in the largest unit that says it exactly. */
+#define VALUE_DURATION_TEXT_MAX 24
+void value_duration_format(int64_t ms, char out[VALUE_DURATION_TEXT_MAX]);
+
 /* 64k 10M 1G, powers of 1024, or a plain number of bytes. */
 bool value_size(const char *text, int64_t *ret);
-
-/* One of `words` (ended by NULL): its index. */
-bool value_word(const char *text, const char *const *words, int *ret_index);
 
 /* The next entry of a list separated by commas: skips blanks around it. False at the end. An
  * empty entry has length 0. Begin with *at = the text. */

@@ -5,8 +5,9 @@
 
 #include "config/config.h"
 
-/* Serves until told to stop. Returns the exit status: 0 after a drain or a stop, 1 when it could
- * not start (the reason is logged). The log is open. */
-int control_plane_run(struct config *config);
+/* Serves until told to stop. Takes over the reference to `config`; `file` is where a reload reads
+ * the next one (NULL: the built-in default was taken). Returns the exit status: 0 after a drain or
+ * a stop, 1 when it could not start (the reason is logged). The log is open. */
+int control_plane_run(struct config *config, const char *file);
 
 #endif

@@ -1,36 +1,25 @@
 /* limits.c - counting places. */
 #include "daemon/limits.h"
 
-#include <stdlib.h>
-
 /* A session has a descriptor to its client and one to its target. */
 enum { FILES_A_SESSION = 2 };
 
 void limit_init(struct limit *limit, uint64_t max)
 {
-    limit->max = max;
+    atomic_init(&limit->max, max);
     atomic_init(&limit->used, 0);
     atomic_init(&limit->starved, false);
 }
 
-bool listener_limits_init(struct listener_limits *limits, uint64_t sessions, uint64_t queue,
-                          unsigned workers)
+static bool was_starved(struct limit *limit)
 {
-    uint64_t share = queue / workers ? queue / workers : 1;
-
-    limits->waiting = calloc(workers, sizeof *limits->waiting);
-    if (!limits->waiting)
-        return false;
-    limit_init(&limits->sessions, sessions);
-    for (unsigned i = 0; i < workers; i++)
-        limit_init(&limits->waiting[i], share);
-    return true;
+    return atomic_load(&limit->starved) && atomic_exchange(&limit->starved, false);
 }
 
-void listener_limits_done(struct listener_limits *limits)
+bool limit_set_max(struct limit *limit, uint64_t max)
 {
-    free(limits->waiting);
-    limits->waiting = NULL;
+    atomic_store(&limit->max, max);
+    return was_starved(limit);
 }
 
 static bool try_take(struct limit *limit)
@@ -38,7 +27,7 @@ static bool try_take(struct limit *limit)
     uint64_t used = atomic_load(&limit->used);
 
     /* Never above the bound, not even for a moment: another thread would take it for full. */
-    while (used < limit->max)
+    while (used < atomic_load_explicit(&limit->max, memory_order_relaxed))
         if (atomic_compare_exchange_weak(&limit->used, &used, used + 1))
             return true;
     return false;
@@ -57,7 +46,7 @@ bool limit_take(struct limit *limit)
 bool limit_give(struct limit *limit)
 {
     atomic_fetch_sub(&limit->used, 1);
-    return atomic_load(&limit->starved) && atomic_exchange(&limit->starved, false);
+    return was_starved(limit);
 }
 
 uint64_t limit_sessions_for_files(uint64_t files, uint64_t fixed)

@@ -1,4 +1,4 @@
-/* limits.h - how many sessions there may be: numbers that all workers count together, with
+/* limits.h - how many there may be of something: numbers that all workers count together, with
  * atomics and no lock. A place is reserved before a connection is accepted and given back when
  * its session ends. A worker that finds no place stops accepting; whoever gives a place back
  * then learns that others wait for it. */
@@ -10,25 +10,16 @@
 #include <stdint.h>
 
 struct limit {
-    uint64_t max;
+    _Atomic uint64_t max;
     _Atomic uint64_t used;
     atomic_bool starved; /* somebody found no place */
 };
 
-/* What one listener allows. The queue is divided among the workers, so that each can make room by
- * itself: a crowd that fills one worker's share keeps nobody out of another's. */
-struct listener_limits {
-    struct limit sessions;
-    struct limit *waiting; /* owned; one for each worker: sessions whose request is not complete */
-    _Atomic uint64_t queue_closed; /* clients closed because the queue was full */
-};
-
-/* False without memory. Each worker gets its part of `queue`, at least one. */
-bool listener_limits_init(struct listener_limits *limits, uint64_t sessions, uint64_t queue,
-                          unsigned workers);
-void listener_limits_done(struct listener_limits *limits);
-
 void limit_init(struct limit *limit, uint64_t max);
+
+/* Sets another bound. A smaller one takes no place away: nobody gets one until enough are given
+ * back. True: there may be places now for somebody who waits, as limit_give() has it. */
+bool limit_set_max(struct limit *limit, uint64_t max);
 
 /* Takes a place. False: there is none, and `starved` is set. */
 bool limit_take(struct limit *limit);

@@ -12,7 +12,7 @@ void log_record_begin(struct log_record *record, enum log_format format)
 {
     record->format = format;
     record->length = 0;
-    record->is_error = false;
+    record->head = (struct log_head){.format = (uint16_t)format};
     if (format == LOG_JSON)
         record->bytes[record->length++] = '{';
 }
@@ -127,4 +127,54 @@ void log_record_end(struct log_record *r)
     if (r->format == LOG_JSON)
         put_char(r, '}');
     put_char(r, '\n');
+    r->head.length = (uint32_t)r->length;
+}
+
+/* `"..."` at `at`: what is between the quotes. Returns what stands behind them; NULL: no end. */
+static const char *read_quoted(const char *at, const char *end, const char **ret, size_t *ret_n)
+{
+    const char *from = ++at;
+
+    while (at < end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
+    if (at >= end)
+        return NULL;
+    *ret = from;
+    *ret_n = (size_t)(at - from);
+    return at + 1;
+}
+
+/* Up to one of `ends`, or to the end. */
+static const char *read_plain(const char *at, const char *end, const char *ends, const char **ret,
+                              size_t *ret_n)
+{
+    *ret = at;
+    while (at < end && !strchr(ends, *at))
+        at++;
+    *ret_n = (size_t)(at - *ret);
+    return at;
+}
+
+bool log_record_next(enum log_format format, const char **at, const char *end,
+                     struct log_field *ret_field)
+{
+    bool json = format == LOG_JSON;
+    const char *from = *at;
+    struct log_field field;
+
+    from += strspn(from, json ? "{," : " "); /* a newline ends every line: never beyond it */
+    if (from >= end || *from == '\n' || *from == '}')
+        return false;
+    from = json ? read_quoted(from, end, &field.key, &field.key_length)
+                : read_plain(from, end, "=", &field.key, &field.key_length);
+    if (!from || ++from >= end) /* the colon, or the equals sign */
+        return false;
+    from = *from == '"'
+               ? read_quoted(from, end, &field.value, &field.value_length)
+               : read_plain(from, end, json ? ",}" : " \n", &field.value, &field.value_length);
+    if (!from)
+        return false;
+    *at = from;
+    *ret_field = field;
+    return true;
 }

@@ -1,44 +1,47 @@
 /* main.c - pairsocksd: the command line, the configuration, and then the control plane. */
+#include "config/dump.h"
 #include "daemon/control_plane.h"
 #include "daemon/log.h"
 
 #include <config.h>
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
-    "usage: pairsocksd [-c FILE] [--check] [--version] [--help]\n"
+    "usage: pairsocksd [-c FILE] [--check] [--dump-config] [--version] [--help]\n"
     "\n"
     "A SOCKS4, 4a and 5 proxy, in the foreground.\n"
     "\n"
     "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
     "                     else none: it serves 127.0.0.1:1080 and [::1]:1080\n"
     "      --check        checks the configuration, says so, and exits\n"
+    "      --dump-config  prints the whole configuration, defaults included, and exits\n"
     "      --version      prints the version\n"
     "      --help         prints this\n"
     "\n"
     "SIGTERM: no new connections, sessions may finish. SIGINT, or SIGTERM again: stops at once.\n"
-    "SIGHUP: opens the log file again.\n";
+    "SIGHUP: reads the configuration again, and changes nothing if it is wrong.\n";
 
 struct command_line {
     const char *file;
     bool check;
+    bool dump;
 };
 
 /* -1: go on; else the exit status. */
 static int parse_command_line(int argc, char **argv, struct command_line *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"dump-config", no_argument, NULL, 'd'},  {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -49,6 +52,9 @@ static int parse_command_line(int argc, char **argv, struct command_line *ret)
             break;
         case 'k':
             ret->check = true;
+            break;
+        case 'd':
+            ret->dump = true;
             break;
         case 'v':
             puts("pairsocksd " PACKAGE_VERSION);
@@ -70,6 +76,19 @@ static int parse_command_line(int argc, char **argv, struct command_line *ret)
     return -1;
 }
 
+/* What ends with the checked configuration: prints the answer, returns the exit status. */
+static int answer(const struct command_line *command_line, const struct config *config)
+{
+    if (command_line->dump)
+        config_dump(config, stdout);
+    else
+        printf("%s: ok\n", command_line->file ? command_line->file : "built-in default");
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "pairsocksd: cannot write: %s\n", strerror(errno));
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line command_line = {0};
@@ -81,17 +100,18 @@ int main(int argc, char **argv)
     config = command_line.file ? config_load(command_line.file, stderr) : config_default();
     if (!config)
         return EXIT_FAILURE;
-    if (command_line.check) {
-        printf("%s: ok\n", command_line.file ? command_line.file : "built-in default");
+    if (command_line.check || command_line.dump) {
+        status = answer(&command_line, config);
         config_unref(config);
-        return EXIT_SUCCESS;
+        return status;
     }
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     status = EXIT_FAILURE;
     if (log_open(config)) {
-        status = control_plane_run(config);
+        status = control_plane_run(config, command_line.file);
         log_close();
+    } else {
+        config_unref(config);
     }
-    config_unref(config);
     return status;
 }

@@ -7,10 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SESSION_OF(pointer, member)                                                                \
-    ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
-
-void session_list_add(struct session_list *list, struct session *s)
+static void list_add(struct session_list *list, struct session *s)
 {
     s->next = NULL;
     s->previous = list->last;
@@ -21,7 +18,7 @@ void session_list_add(struct session_list *list, struct session *s)
     list->last = s;
 }
 
-void session_list_remove(struct session_list *list, struct session *s)
+static void list_remove(struct session_list *list, struct session *s)
 {
     if (s->previous)
         s->previous->next = s->next;
@@ -31,16 +28,20 @@ void session_list_remove(struct session_list *list, struct session *s)
         s->next->previous = s->previous;
     else
         list->last = s->previous;
-    s->next = s->previous = NULL;
+}
+
+bool session_leave_queue(struct session *s)
+{
+    if (!s->is_queued)
+        return true;
+    s->is_queued = false;
+    return queue_leave(&s->listener->gate->queue, &s->place);
 }
 
 void session_set_state(struct session *s, enum session_state state)
 {
-    if (s->state == SESSION_HANDSHAKE && state != SESSION_HANDSHAKE) {
-        session_list_remove(&s->worker->waiting, s);
-        session_list_add(&s->worker->sessions, s);
-        limit_give(&s->listener->limits->waiting[s->worker->index]);
-    }
+    if (state != SESSION_HANDSHAKE)
+        session_leave_queue(s);
     s->state = (uint8_t)state;
 }
 
@@ -81,9 +82,19 @@ static void step(struct session *s)
     }
 }
 
+/* Gives back what the session has reserved. */
+static void give_back(struct session *s)
+{
+    struct gate *gate = s->listener->gate;
+
+    if (s->host_counted)
+        gate_leave_host(gate, &s->peer.ip);
+    worker_give_place(s->worker, gate);
+    snapshot_unref(s->listener->snapshot);
+}
+
 static void session_free(struct session *s)
 {
-    struct worker_listener *listener = s->listener;
     struct worker *worker = s->worker;
 
     if (!stream_error_is(&s->error, ERROR_POLICY_LIMIT_QUEUE)) /* these are counted */
@@ -93,11 +104,11 @@ static void session_free(struct session *s)
     relay_release(&s->down, &worker->tools);
     (s->reset_client ? pair_reset : pair_close)(&s->client);
     (s->reset_target ? pair_reset : pair_close)(&s->target);
-    session_list_remove(&worker->sessions, s);
+    list_remove(&worker->sessions, s);
+    give_back(s);
     free(s->handshake);
     free(s->target_name);
     free(s);
-    worker_give_place(listener);
     worker_session_ended(worker);
 }
 
@@ -175,30 +186,18 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     finish_step(s);
 }
 
-static void give_up(struct worker_listener *listener, int fd)
+static struct session *session_new(struct worker *worker, const struct snapshot_listener *listener,
+                                   const struct ip_endpoint *peer)
 {
-    close(fd);
-    worker_give_place(listener);
-}
+    struct session *s = calloc(1, sizeof *s);
 
-void session_start(struct worker_listener *listener, int fd, const struct ip_endpoint *peer)
-{
-    struct worker *worker = listener->worker;
-    struct session *s = NULL;
-
-    if (!session_queue_make_room(listener, peer)) {
-        give_up(listener, fd);
-        return;
-    }
-    s = calloc(1, sizeof *s);
     if (s)
         s->handshake = calloc(1, sizeof *s->handshake);
     if (!s || !s->handshake) {
         free(s);
-        limit_give(&listener->limits->waiting[worker->index]);
-        give_up(listener, fd);
-        return;
+        return NULL;
     }
+    snapshot_ref(listener->snapshot);
     s->worker = worker;
     s->listener = listener;
     s->id = ++worker->next_id * CONFIG_WORKERS_MAX + worker->index;
@@ -208,11 +207,49 @@ void session_start(struct worker_listener *listener, int fd, const struct ip_end
     s->down = (struct relay_direction){.from = &s->target, .to = &s->client, .reverse = &s->up};
     pair_init(&s->client, worker->loop, on_client);
     pair_init(&s->target, worker->loop, on_target);
+    ev_init(&s->timer, on_timer);
+    list_add(&worker->sessions, s);
+    return s;
+}
+
+/* Takes the places that a session has in the gate. */
+static void enter_gate(struct session *s)
+{
+    struct gate *gate = s->listener->gate;
+
+    if (!gate_enter_host(gate, &s->peer.ip, &s->host_counted)) {
+        gate_count(gate, GATE_HOST);
+        session_end(s, stream_error_of(ERROR_POLICY_LIMIT_HOST));
+        return;
+    }
+    s->is_queued = true;
+    queue_enter(&gate->queue, &s->place, &s->peer.ip, &s->worker->evicted);
+    s->on_probation = queue_on_probation(&gate->queue, &s->place);
+}
+
+void session_start(struct worker *worker, const struct snapshot_listener *listener, int fd,
+                   const struct ip_endpoint *peer)
+{
+    struct session *s = NULL;
+
+    if (whitelist_allows(listener->whitelist, &peer->ip))
+        s = session_new(worker, listener, peer);
+    else
+        gate_count(listener->gate, GATE_WHITELIST);
+    if (!s) {
+        close(fd);
+        worker_give_place(worker, listener->gate);
+        return;
+    }
     pair_adopt(&s->client, fd, peer, true);
     pair_inherited_no_delay(&s->client);
-    ev_init(&s->timer, on_timer);
-    session_list_add(&worker->waiting, s);
+    enter_gate(s);
     finish_step(s);
+}
+
+void session_evict(struct queue_entry *place)
+{
+    session_abort(SESSION_OF(place, place), stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
 }
 
 void session_abort(struct session *s, struct stream_error error)

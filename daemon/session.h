@@ -23,9 +23,10 @@ struct progress {
 };
 
 struct session {
-    struct worker *worker; /* borrowed, as the listener */
-    struct worker_listener *listener;
-    struct session *next, *previous; /* in one of the worker's lists */
+    struct worker *worker;                    /* borrowed */
+    const struct snapshot_listener *listener; /* holds a reference to its snapshot */
+    struct session *next, *previous;          /* in the worker's list */
+    struct queue_entry place;                 /* in the gate's queue, while `is_queued` */
     struct stream_pair client, target;
     struct relay_direction up, down; /* client to target, target to client */
     struct handshake *handshake;     /* owned; NULL once the reply is sent */
@@ -40,31 +41,31 @@ struct session {
     struct ip_endpoint address; /* of the target; connected or last tried */
     char *target_name;          /* owned, of any bytes; NULL when the client gave an address */
     uint8_t target_name_length;
-    struct ip_address target_ip;
+    struct ip_address target_ip; /* as the client gave it */
+    struct ip_address asked_ip;  /* the address that it means, also when it came as a name's text */
     uint16_t target_port;
     uint8_t command; /* enum socks_command as asked, 0 = none yet */
     uint8_t state;   /* enum session_state */
+    bool is_queued, on_probation; /* see queue.h */
+    bool host_counted;            /* has a place in the gate's count of hosts */
     bool keepalive_set;
     bool reset_client, reset_target; /* how to end */
     const char *protocol;            /* as logged */
+    const struct config_rule *rule;  /* that decided, of the snapshot; NULL: none */
     struct stream_error error;       /* the first */
 };
 
 /* Takes over an accepted descriptor, whose place in the limits is reserved. */
-void session_start(struct worker_listener *listener, int fd, const struct ip_endpoint *peer);
+void session_start(struct worker *worker, const struct snapshot_listener *listener, int fd,
+                   const struct ip_endpoint *peer);
+
+/* The session whose place this is had to leave the queue: it ends. */
+void session_evict(struct queue_entry *place);
 
 /* Ends it at once with resets. */
 void session_abort(struct session *session, struct stream_error error);
 
 /* session_log.c: the line at a session's end (config.md, "The session line"). */
 void session_log(const struct session *session);
-
-/* session_queue.c: makes room for one more session whose request is not complete. False: there
- * is none, the newcomer is to be closed. */
-bool session_queue_make_room(struct worker_listener *listener, const struct ip_endpoint *newcomer);
-
-/* Doubly linked, owned by nobody: a list of a worker. */
-void session_list_add(struct session_list *list, struct session *session);
-void session_list_remove(struct session_list *list, struct session *session);
 
 #endif

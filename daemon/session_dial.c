@@ -39,13 +39,18 @@ void session_dial(struct session *s)
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend == &frontend_socks4,
+        .bind_address = s->listener->config->bind_address,
     };
+    struct ip_address literal = ip_unmapped(&s->target_ip);
+    struct stream_error denied;
 
+    if (!session_leave_queue(s)) {
+        session_end_with_reset(s, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
+        return;
+    }
     session_set_state(s, SESSION_DIALING);
     s->dialed = session_now(s);
     if (s->handshake->request.host.name_length) {
-        struct ip_address literal = {0};
-
         if (!s->target_name) {
             reply_failure(s, stream_error_connect(ENOMEM));
             return;
@@ -54,14 +59,20 @@ void session_dial(struct session *s)
             reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
             return;
         }
+        literal = ip_unmapped(&literal);
         if (literal.family == IP_V6 && options.ipv4_only) {
             reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
             return;
         }
-        pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
-    } else {
-        pair_connect(&s->target, &options, &s->target_ip, NULL, s->target_port);
     }
+    s->asked_ip = literal;
+    if (!session_judge_request(s, &denied)) {
+        reply_failure(s, denied);
+        return;
+    }
+    if (literal.family == IP_NONE)
+        options.judge = session_judge_address;
+    pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
 }
 
 /* The truth, told once: the target is connected, and from this address of ours. */
@@ -70,8 +81,11 @@ static void reply_success(struct session *s)
     static const struct stream_error none;
     struct ip_endpoint bound = pair_local_address(&s->target);
     struct answer answer = {.length = 0};
+    struct stream_error unused;
 
     s->address = s->target.peer;
+    if (s->asked_ip.family == IP_NONE)
+        session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
     free(s->handshake);

@@ -61,14 +61,17 @@ void session_log(const struct session *s)
     log_begin_session(&record);
     log_record_number(&record, "id", s->id);
     log_record_string(&record, "listener", s->listener->config->name);
-    put_endpoint(&record, "client", &s->peer);
+    if (s->peer.ip.family == IP_NONE)
+        log_record_string(&record, "client", "unix");
+    else
+        put_endpoint(&record, "client", &s->peer);
     log_record_string(&record, "user", "");
     log_record_string(&record, "protocol", s->protocol ? s->protocol : "");
     log_record_string(&record, "command", command_name(s->command));
     put_target(&record, s);
     put_endpoint(&record, "address", &s->address);
     log_record_string(&record, "route", asked ? "direct" : "");
-    log_record_string(&record, "rule", "");
+    log_record_string(&record, "rule", s->rule ? s->rule->name : "");
     log_record_string(&record, "upstream", "");
     log_record_string(&record, "upstream_peer", "");
     log_record_number(&record, "sent", positive(s->up.bytes));

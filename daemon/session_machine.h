@@ -4,6 +4,11 @@
 
 #include "daemon/session.h"
 
+#include <stddef.h>
+
+#define SESSION_OF(pointer, member)                                                                \
+    ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
+
 static inline uint64_t session_now(const struct session *s)
 {
     return s->worker->now;
@@ -23,6 +28,18 @@ bool session_step_handshake(struct session *s);
 bool session_step_dialing(struct session *s);
 bool session_step_relay(struct session *s);
 bool session_step_refusing(struct session *s);
+
+/* The request is complete: no place in the queue is needed any more. False: it was lost to another
+ * client in the meantime, the session must end with policy.limit.queue. */
+bool session_leave_queue(struct session *s);
+
+/* session_policy.c: judges the request before anything is resolved. False: denied, *ret_error says
+ * by what. */
+bool session_judge_request(struct session *s, struct stream_error *ret_error);
+
+/* The same for one address of the target; as connector_options.judge, with the target's pair. */
+bool session_judge_address(void *target, const struct ip_endpoint *address,
+                           struct stream_error *ret_error);
 
 /* Starts towards the target of the complete request. */
 void session_dial(struct session *s);

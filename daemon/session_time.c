@@ -71,8 +71,11 @@ uint64_t session_next_look(const struct session *s)
     enum stream_error_id unused;
 
     switch (s->state) {
-    case SESSION_HANDSHAKE:
-        return s->started + (uint64_t)config->handshake_timeout;
+    case SESSION_HANDSHAKE: {
+        uint64_t due = s->started + (uint64_t)config->handshake_timeout;
+
+        return s->on_probation ? earlier(due, s->started + QUEUE_PROBATION_MS) : due;
+    }
     case SESSION_DIALING: {
         uint64_t due = s->dialed + (uint64_t)config->connect_timeout;
 
@@ -120,6 +123,14 @@ static void look_at_waiting(struct session *s, const struct relay_direction *d,
     progress->unacknowledged = unacknowledged;
 }
 
+/* The queue was full when it came: either it has a regular place by now, or it must go. */
+static void end_probation(struct session *s)
+{
+    s->on_probation = false;
+    if (!queue_end_probation(&s->listener->gate->queue, &s->place))
+        session_end_with_reset(s, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
+}
+
 /* The timer has fired: what is due now? Often nothing, because something moved since it was set. */
 void session_look(struct session *s)
 {
@@ -131,6 +142,8 @@ void session_look(struct session *s)
     case SESSION_HANDSHAKE:
         if (now >= s->started + (uint64_t)config->handshake_timeout)
             session_end(s, stream_error_of(ERROR_TIMEOUT_HANDSHAKE));
+        else if (s->on_probation && now >= s->started + QUEUE_PROBATION_MS)
+            end_probation(s);
         break;
     case SESSION_DIALING:
         if (now >= s->dialed + (uint64_t)config->connect_timeout)

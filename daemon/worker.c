@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t monotonic_ms(void)
 {
@@ -26,21 +27,24 @@ static void on_clock(struct ev_loop *loop, ev_check *w, int revents)
     worker->now = monotonic_ms();
 }
 
+/* Any thread. */
+static void wake(struct worker *worker)
+{
+    ev_async_send(worker->loop, &worker->wake);
+}
+
 static void resume_listeners(struct worker *worker)
 {
-    for (unsigned i = 0; i < worker->listener_count; i++)
-        listener_resume(&worker->listeners[i].listener);
+    for (struct worker_listener *wl = worker->listeners; wl; wl = wl->next)
+        listener_resume(&wl->listener);
 }
 
-static bool has_sessions(const struct worker *worker)
+static void abort_evicted(struct worker *worker)
 {
-    return worker->sessions.first || worker->waiting.first;
-}
+    struct queue_entry *entry;
 
-static void abort_all(struct session_list *list)
-{
-    while (list->first)
-        session_abort(list->first, stream_error_of(ERROR_DAEMON_DRAINED));
+    while ((entry = queue_inbox_next(&worker->evicted)))
+        session_evict(entry);
 }
 
 static void obey(struct worker *worker)
@@ -49,36 +53,20 @@ static void obey(struct worker *worker)
 
     if (command == WORKER_SERVE)
         return;
-    for (unsigned i = 0; i < worker->listener_count; i++) {
+    for (struct worker_listener *wl = worker->listeners; wl; wl = wl->next) {
         if (command == WORKER_DRAIN)
-            listener_drain(&worker->listeners[i].listener);
+            listener_drain(&wl->listener);
         else
-            listener_close(&worker->listeners[i].listener);
+            listener_close(&wl->listener);
     }
     worker->closing = true;
-    if (command == WORKER_STOP) {
-        abort_all(&worker->waiting);
-        abort_all(&worker->sessions);
-    }
-    if (!has_sessions(worker))
+    while (command == WORKER_STOP && worker->sessions.first)
+        session_abort(worker->sessions.first, stream_error_of(ERROR_DAEMON_DRAINED));
+    if (!worker->sessions.first)
         ev_break(worker->loop, EVBREAK_ALL);
 }
 
-static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
-{
-    struct worker *worker = w->data;
-
-    (void)loop;
-    (void)revents;
-    resume_listeners(worker);
-    obey(worker);
-}
-
-void worker_session_ended(struct worker *worker)
-{
-    if (worker->closing && !has_sessions(worker))
-        ev_break(worker->loop, EVBREAK_ALL);
-}
+/* ---- accepting ---- */
 
 static void resume_if(struct workers *workers, bool waited_for)
 {
@@ -93,16 +81,16 @@ static bool on_admit(struct listener *listener)
 
     if (!limit_take(&all->sessions))
         return false;
-    if (limit_take(&wl->limits->sessions))
+    if (limit_take(&wl->serves->gate->sessions))
         return true;
     resume_if(all, limit_give(&all->sessions));
     return false;
 }
 
-void worker_give_place(struct worker_listener *wl)
+void worker_give_place(struct worker *worker, struct gate *gate)
 {
-    struct workers *all = wl->worker->all;
-    bool waited_for = limit_give(&wl->limits->sessions);
+    struct workers *all = worker->all;
+    bool waited_for = limit_give(&gate->sessions);
 
     waited_for |= limit_give(&all->sessions);
     resume_if(all, waited_for);
@@ -110,19 +98,164 @@ void worker_give_place(struct worker_listener *wl)
 
 static void on_unadmit(struct listener *listener)
 {
-    worker_give_place(listener->context);
+    struct worker_listener *wl = listener->context;
+
+    worker_give_place(wl->worker, wl->serves->gate);
+}
+
+static void on_refused(struct listener *listener)
+{
+    struct worker_listener *wl = listener->context;
+
+    gate_count(wl->serves->gate, GATE_DESCRIPTORS);
 }
 
 static void on_accepted(struct listener *listener, int fd, const struct ip_endpoint *peer)
 {
-    session_start(listener->context, fd, peer);
+    struct worker_listener *wl = listener->context;
+
+    session_start(wl->worker, wl->serves, fd, peer);
 }
 
 static const struct listener_callbacks listener_callbacks = {
     .admit = on_admit,
     .unadmit = on_unadmit,
+    .refused = on_refused,
     .accepted = on_accepted,
 };
+
+/* ---- what it serves ---- */
+
+static struct worker_plan_entry *entry_of(struct worker_plan *plan, unsigned id)
+{
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->entries[i].id == id)
+            return &plan->entries[i];
+    return NULL;
+}
+
+/* Sockets that go accept what waits already, still for the snapshot that they served. */
+static void drop_listeners(struct worker *worker, struct worker_plan *plan)
+{
+    struct worker_listener **at = &worker->listeners;
+
+    while (*at) {
+        struct worker_listener *wl = *at;
+
+        if (entry_of(plan, wl->id)) {
+            at = &wl->next;
+            continue;
+        }
+        listener_drain(&wl->listener);
+        *at = wl->next;
+        free(wl);
+    }
+}
+
+static void start_listener(struct worker *worker, struct worker_plan_entry *entry)
+{
+    struct worker_listener *wl = calloc(1, sizeof *wl);
+
+    if (!wl) {
+        log_message(LOG_LEVEL_ERROR, "listen", "no memory: listener %s lacks a socket",
+                    entry->listener->config->name);
+        return;
+    }
+    wl->worker = worker;
+    wl->id = entry->id;
+    wl->serves = entry->listener;
+    wl->next = worker->listeners;
+    worker->listeners = wl;
+    listener_start(&wl->listener, worker->loop, entry->fd, &listener_callbacks, wl);
+    entry->fd = -1;
+}
+
+static void apply_settings(struct worker *worker, const struct config *config)
+{
+    struct resolver_options options = {
+        .nameservers = config->nameservers,
+        .search_domains = config->search_domains,
+    };
+
+    if (!resolver_configure(worker->resolver, &options))
+        log_message(LOG_LEVEL_ERROR, "reload", "worker %u keeps its nameservers: no memory",
+                    worker->index);
+}
+
+static void take_up_plan(struct worker *worker)
+{
+    struct worker_plan *plan = atomic_exchange(&worker->plan, NULL);
+    struct snapshot *before = worker->snapshot;
+
+    if (!plan)
+        return;
+    if (worker->closing) {
+        worker_plan_free(plan);
+        return;
+    }
+    drop_listeners(worker, plan);
+    for (struct worker_listener *wl = worker->listeners; wl; wl = wl->next) {
+        wl->serves = entry_of(plan, wl->id)->listener;
+        listener_set_backlog(&wl->listener, (int)wl->serves->config->queue);
+    }
+    worker->snapshot = snapshot_ref(plan->snapshot);
+    if (before)
+        apply_settings(worker, worker->snapshot->config);
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->entries[i].fd >= 0)
+            start_listener(worker, &plan->entries[i]);
+    snapshot_unref(before);
+    worker_plan_free(plan);
+    worker->all->serves(worker->all->context);
+}
+
+struct worker_plan *worker_plan_new(struct snapshot *snapshot, unsigned count)
+{
+    struct worker_plan *plan = calloc(1, sizeof *plan + count * sizeof plan->entries[0]);
+
+    if (!plan)
+        return NULL;
+    plan->snapshot = snapshot_ref(snapshot);
+    plan->count = count;
+    for (unsigned i = 0; i < count; i++)
+        plan->entries[i].fd = -1;
+    return plan;
+}
+
+void worker_plan_free(struct worker_plan *plan)
+{
+    if (!plan)
+        return;
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->entries[i].fd >= 0)
+            close(plan->entries[i].fd);
+    snapshot_unref(plan->snapshot);
+    free(plan);
+}
+
+void workers_serve(struct workers *workers, unsigned index, struct worker_plan *plan)
+{
+    worker_plan_free(atomic_exchange(&workers->worker[index].plan, plan));
+    wake(&workers->worker[index]);
+}
+
+static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
+{
+    struct worker *worker = w->data;
+
+    (void)loop;
+    (void)revents;
+    take_up_plan(worker);
+    abort_evicted(worker);
+    resume_listeners(worker);
+    obey(worker);
+}
+
+void worker_session_ended(struct worker *worker)
+{
+    if (worker->closing && !worker->sessions.first)
+        ev_break(worker->loop, EVBREAK_ALL);
+}
 
 static void *worker_main(void *arg)
 {
@@ -136,8 +269,12 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-static bool worker_init(struct worker *worker, const struct config *config,
-                        unsigned listener_capacity)
+static void on_evicted(void *context)
+{
+    wake(context);
+}
+
+static bool worker_init(struct worker *worker, const struct config *config)
 {
     struct resolver_options options = {
         .nameservers = config->nameservers,
@@ -148,9 +285,8 @@ static bool worker_init(struct worker *worker, const struct config *config,
     worker->tools.scratch = malloc(RELAY_SCRATCH);
     worker->tools.pool = &worker->pool;
     worker->tools.pipes = &worker->pipes;
-    worker->listeners = calloc(listener_capacity, sizeof *worker->listeners);
-    worker->listener_capacity = listener_capacity;
-    if (!worker->loop || !worker->tools.scratch || !worker->listeners)
+    queue_inbox_init(&worker->evicted, on_evicted, worker);
+    if (!worker->loop || !worker->tools.scratch)
         return false;
     worker->resolver = resolver_new(worker->loop, &options);
     if (!worker->resolver)
@@ -165,8 +301,7 @@ static bool worker_init(struct worker *worker, const struct config *config,
     return true;
 }
 
-bool workers_init(struct workers *workers, unsigned count, const struct config *config,
-                  unsigned listener_capacity)
+bool workers_init(struct workers *workers, unsigned count, const struct config *config)
 {
     workers->worker = calloc(count, sizeof *workers->worker);
     if (!workers->worker)
@@ -175,25 +310,13 @@ bool workers_init(struct workers *workers, unsigned count, const struct config *
     for (unsigned i = 0; i < count; i++) {
         workers->worker[i].all = workers;
         workers->worker[i].index = i;
-        if (!worker_init(&workers->worker[i], config, listener_capacity)) {
+        if (!worker_init(&workers->worker[i], config)) {
             log_message(LOG_LEVEL_ERROR, "start",
                         "cannot make worker %u: out of descriptors or memory", i);
             return false;
         }
     }
     return true;
-}
-
-void workers_add_listener(struct workers *workers, unsigned index, int fd,
-                          const struct config_listener *config, struct listener_limits *limits)
-{
-    struct worker *worker = &workers->worker[index];
-    struct worker_listener *wl = &worker->listeners[worker->listener_count++];
-
-    wl->worker = worker;
-    wl->config = config;
-    wl->limits = limits;
-    listener_start(&wl->listener, worker->loop, fd, &listener_callbacks, wl);
 }
 
 bool workers_start(struct workers *workers)
@@ -207,11 +330,6 @@ bool workers_start(struct workers *workers)
         }
     }
     return true;
-}
-
-static void wake(struct worker *worker)
-{
-    ev_async_send(worker->loop, &worker->wake);
 }
 
 static void command_worker(struct worker *worker, enum worker_command command)
@@ -234,13 +352,20 @@ void workers_resume_listeners(struct workers *workers)
 
 static void worker_done(struct worker *worker)
 {
-    for (unsigned i = 0; i < worker->listener_count; i++)
-        listener_close(&worker->listeners[i].listener);
+    while (worker->listeners) {
+        struct worker_listener *wl = worker->listeners;
+
+        worker->listeners = wl->next;
+        listener_close(&wl->listener);
+        free(wl);
+    }
+    worker_plan_free(atomic_load(&worker->plan));
+    snapshot_unref(worker->snapshot);
+    queue_inbox_done(&worker->evicted);
     resolver_free(worker->resolver);
     buffer_pool_done(&worker->pool);
     pipe_pool_done(&worker->pipes);
     free(worker->tools.scratch);
-    free(worker->listeners);
     if (worker->loop)
         ev_loop_destroy(worker->loop);
 }

@@ -1,12 +1,11 @@
 /* worker.h - a thread with an event loop, a resolver, pools, and its own listening sockets and
- * sessions. The control plane makes workers, gives them listening sockets, starts them and sends
- * them commands; nothing else crosses threads. */
+ * sessions. The control plane makes workers, starts them, and sends them commands and plans of
+ * what to serve; between workers only a gate's queue speaks. */
 #ifndef PAIRSOCKS_WORKER_H
 #define PAIRSOCKS_WORKER_H
 
-#include "config/config.h"
-#include "daemon/limits.h"
 #include "daemon/relay.h"
+#include "daemon/snapshot.h"
 #include "streams/listener.h"
 
 #include <pthread.h>
@@ -20,12 +19,26 @@ enum worker_command {
 struct session;
 struct workers;
 
-/* One address of one listener, as one worker serves it. */
+/* What a worker shall serve from now on; see workers_serve(). */
+struct worker_plan_entry {
+    unsigned id; /* of the socket */
+    int fd;      /* new: owned by the plan until it is taken over; -1: the worker has it */
+    const struct snapshot_listener *listener;
+};
+
+struct worker_plan {
+    struct snapshot *snapshot; /* a reference */
+    unsigned count;
+    struct worker_plan_entry entries[];
+};
+
+/* One listening socket of one worker. */
 struct worker_listener {
     struct listener listener;
+    struct worker_listener *next;
     struct worker *worker;
-    const struct config_listener *config; /* borrowed from the snapshot */
-    struct listener_limits *limits;       /* borrowed; shared by all workers */
+    unsigned id;
+    const struct snapshot_listener *serves; /* of the worker's snapshot; what it accepts for */
 };
 
 struct session_list {
@@ -44,14 +57,15 @@ struct worker {
     struct pipe_pool pipes;
     struct connector_budget attempts; /* beside the first of each connection that is being made */
     struct relay_tools tools;
-    struct worker_listener *listeners;
-    unsigned listener_count, listener_capacity;
-    struct session_list sessions; /* the request is complete */
-    struct session_list waiting;  /* it is not yet; the oldest first */
+    struct worker_listener *listeners; /* owned */
+    struct snapshot *snapshot;         /* a reference; NULL before the first plan */
+    struct session_list sessions;
+    struct queue_inbox evicted; /* sessions of ours that must leave a queue */
     uint64_t now;                 /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
     bool closing;       /* its listeners are closed: it ends with its last session */
     atomic_int command; /* enum worker_command */
+    struct worker_plan *_Atomic plan; /* to be taken up; owned */
 };
 
 /* All of them, and what they share. */
@@ -59,19 +73,24 @@ struct workers {
     struct worker *worker;
     unsigned count;
     struct limit sessions;        /* by descriptors */
-    void (*ended)(void *context); /* called in the worker's thread when it ends */
+    void (*ended)(void *context);  /* called in the worker's thread when it ends */
+    void (*serves)(void *context); /* likewise, when it serves as the last plan says */
     void *context;
 };
 
 /* Prepares `count` workers. False with a message logged. */
-bool workers_init(struct workers *workers, unsigned count, const struct config *config,
-                  unsigned listener_capacity);
-
-/* Gives worker `index` a listening socket, which it owns from now on. */
-void workers_add_listener(struct workers *workers, unsigned index, int fd,
-                          const struct config_listener *config, struct listener_limits *limits);
+bool workers_init(struct workers *workers, unsigned count, const struct config *config);
 
 bool workers_start(struct workers *workers);
+
+/* A plan with room for `count` entries and a reference to the snapshot. NULL without memory. */
+struct worker_plan *worker_plan_new(struct snapshot *snapshot, unsigned count);
+void worker_plan_free(struct worker_plan *plan);
+
+/* Gives worker `index` a plan, which it owns from now on: sockets that are not in it accept what
+ * waits and close, those that are known serve on under the new snapshot, new ones begin. */
+void workers_serve(struct workers *workers, unsigned index, struct worker_plan *plan);
+
 void workers_command(struct workers *workers, enum worker_command command);
 
 /* Wakes all so that paused listeners try again. Any thread. */
@@ -80,8 +99,8 @@ void workers_resume_listeners(struct workers *workers);
 /* Stops the workers that still run, waits for their threads and frees everything. */
 void workers_done(struct workers *workers);
 
-/* Gives back the place that a connection of this listener had, and wakes who waits for one. */
-void worker_give_place(struct worker_listener *listener);
+/* Gives back the place that a connection through this gate had, and wakes who waits for one. */
+void worker_give_place(struct worker *worker, struct gate *gate);
 
 /* For sessions: a worker that drains ends with its last one. */
 void worker_session_ended(struct worker *worker);

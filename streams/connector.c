@@ -163,6 +163,23 @@ static void on_attempt(struct ev_loop *loop, ev_io *w, int revents)
     settle(c);
 }
 
+/* The port is left to connect(), which may then use one that is in use towards other targets. */
+static bool bind_source(const struct connector *c, int fd, const struct ip_endpoint *target)
+{
+    const struct ip_endpoint source = {c->options.bind_address, 0};
+    struct sockaddr_storage sa;
+    int one = 1;
+
+    if (source.ip.family == IP_NONE)
+        return true;
+    if (source.ip.family != target->ip.family) {
+        errno = ENETUNREACH;
+        return false;
+    }
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    return bind(fd, (const struct sockaddr *)&sa, endpoint_to_sockaddr(&source, &sa)) == 0;
+}
+
 static void attempt_start(struct connector *c, const struct ip_endpoint *address)
 {
     struct attempt *a = &c->attempt[c->attempts++];
@@ -175,6 +192,11 @@ static void attempt_start(struct connector *c, const struct ip_endpoint *address
     fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
         attempt_failed(c, stream_error_connect(errno));
+        return;
+    }
+    if (!bind_source(c, fd, address)) {
+        attempt_failed(c, stream_error_connect(errno));
+        close(fd);
         return;
     }
     if (connect(fd, (const struct sockaddr *)&sa, length) == 0) {

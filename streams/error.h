@@ -83,6 +83,7 @@ enum error_protocol {
     ROW(RESOLVER_EMPTY,               RESOLVER, SUBDOMAIN_RESOLVER_NAME, 5, "resolver.name.invalid", 91, 8, 400) \
     ROW(RESOLVER_SERVER_FAILED,       RESOLVER, SUBDOMAIN_RESOLVER_SERVER, 1, "resolver.server.failed", 91, 4, 502) \
     ROW(POLICY_LIMIT_QUEUE,           POLICY, SUBDOMAIN_POLICY_LIMIT, 1, "policy.limit.queue", 0, 1, 503) \
+    ROW(POLICY_LIMIT_HOST,            POLICY, SUBDOMAIN_POLICY_LIMIT, 3, "policy.limit.host", 0, 1, 503) \
     ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 0, 1, 503) \
     ROW(POLICY_RULE_DENIED,           POLICY, SUBDOMAIN_POLICY_RULE, 1, "policy.rule.denied", 91, 2, 403) \
     ROW(POLICY_GUARD_DENIED,          POLICY, SUBDOMAIN_POLICY_GUARD, 1, "policy.guard.denied", 91, 2, 403) \

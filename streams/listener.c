@@ -5,7 +5,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Connections taken in one turn of the loop: sessions that run get their turn, too. */
@@ -56,6 +60,66 @@ int listener_open_socket(const struct ip_endpoint *address, int backlog, bool sh
     return -1;
 }
 
+/* True when the path is the socket of somebody who has gone. */
+static bool is_left_behind(const struct sockaddr_un *sa)
+{
+    struct stat file;
+    int fd, refused;
+
+    if (lstat(sa->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    refused =
+        connect(fd, (const struct sockaddr *)sa, sizeof *sa) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+/* Bound under a name beside it and renamed: nobody finds the socket before it has its mode and
+ * listens, and what it replaces never leaves a gap. */
+static bool bind_unix(int fd, const char *path, int backlog, mode_t mode)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX}, fresh = {.sun_family = AF_UNIX};
+    int error_number;
+
+    errno = ENAMETOOLONG;
+    if (strlen(path) >= sizeof sa.sun_path ||
+        snprintf(fresh.sun_path, sizeof fresh.sun_path, "%s.%d", path, (int)getpid()) >=
+            (int)sizeof fresh.sun_path)
+        return false;
+    strcpy(sa.sun_path, path);
+    if (access(path, F_OK) == 0 && !is_left_behind(&sa)) {
+        struct stat file;
+
+        errno = lstat(path, &file) == 0 && S_ISSOCK(file.st_mode) ? EADDRINUSE : EEXIST;
+        return false;
+    }
+    unlink(fresh.sun_path);
+    if (bind(fd, (const struct sockaddr *)&fresh, sizeof fresh) != 0)
+        return false;
+    if (chmod(fresh.sun_path, mode) == 0 && listen(fd, backlog) == 0 &&
+        rename(fresh.sun_path, path) == 0)
+        return true;
+    error_number = errno;
+    unlink(fresh.sun_path);
+    errno = error_number;
+    return false;
+}
+
+int listener_open_unix(const char *path, int backlog, mode_t mode, struct stream_error *ret_error)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && bind_unix(fd, path, backlog, mode))
+        return fd;
+    *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, errno);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 bool listener_probe(const struct ip_endpoint *address, bool v6_only, struct stream_error *ret_error)
 {
     int fd = open_bound(address, false, v6_only);
@@ -91,7 +155,8 @@ static void refuse_one(struct listener *listener)
     fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         close(fd);
-        listener->refused++;
+        if (listener->callbacks->refused)
+            listener->callbacks->refused(listener);
     }
     listener->reserve = open_reserve();
 }
@@ -197,6 +262,12 @@ void listener_resume(struct listener *listener)
     listener->paused = false;
     if (!ev_is_active(&listener->resume))
         ev_io_start(listener->loop, &listener->io);
+}
+
+void listener_set_backlog(struct listener *listener, int backlog)
+{
+    if (listener->io.fd >= 0)
+        listen(listener->io.fd, backlog);
 }
 
 void listener_drain(struct listener *listener)

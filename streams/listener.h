@@ -1,4 +1,4 @@
-/* listener.h - a listening TCP socket on an event loop: accepts in batches, and survives the end
+/* listener.h - a listening TCP or unix socket on an event loop: accepts in batches, and survives the end
  * of descriptors. When accept fails for want of descriptors or memory it gives up a descriptor
  * kept for that case, takes one connection and closes it (so that somebody learns), pauses, and
  * resumes by itself: it neither spins nor dies. */
@@ -9,7 +9,7 @@
 #include "streams/error.h"
 
 #include <ev.h>
-#include <stdatomic.h>
+#include <sys/types.h>
 
 struct listener;
 
@@ -18,7 +18,10 @@ struct listener_callbacks {
     bool (*admit)(struct listener *listener);
     /* After an admission that found no connection to take. May be NULL. */
     void (*unadmit)(struct listener *listener);
-    /* A connection: non-blocking, close-on-exec, TCP_NODELAY inherited. The callback owns `fd`. */
+    /* A connection was closed because descriptors had run out. May be NULL. */
+    void (*refused)(struct listener *listener);
+    /* A connection: non-blocking, close-on-exec, TCP_NODELAY inherited. The callback owns `fd`.
+     * The peer of a unix socket is IP_NONE. */
     void (*accepted)(struct listener *listener, int fd, const struct ip_endpoint *peer);
 };
 
@@ -30,8 +33,6 @@ struct listener {
     ev_timer resume;
     int reserve; /* owned: the descriptor to give up */
     bool paused; /* by admit() */
-    _Atomic uint64_t
-        refused; /* connections closed because descriptors had run out; any thread reads */
 };
 
 /* Opens a listening socket. `backlog`: the kernel's queue. `share`: with SO_REUSEPORT, for one
@@ -40,6 +41,11 @@ struct listener {
  * -1 with *ret_error: system.listen.*. */
 int listener_open_socket(const struct ip_endpoint *address, int backlog, bool share, bool v6_only,
                          struct ip_endpoint *ret_bound, struct stream_error *ret_error);
+
+/* Opens a listening unix socket (a stream) with these permissions. The file of a socket that nobody
+ * listens on any more is replaced; one that somebody listens on is EADDRINUSE, a file that is no
+ * socket EEXIST. The caller removes the file in the end. -1 with *ret_error: system.listen.*. */
+int listener_open_unix(const char *path, int backlog, mode_t mode, struct stream_error *ret_error);
 
 /* Whether the address could be bound by us alone: with SO_REUSEPORT a second daemon would share
  * it silently. */
@@ -52,6 +58,9 @@ void listener_start(struct listener *listener, struct ev_loop *loop, int fd,
 
 /* After admit() said no: tries again. Harmless otherwise. */
 void listener_resume(struct listener *listener);
+
+/* Another length of the kernel's queue. Harmless when closed. */
+void listener_set_backlog(struct listener *listener, int backlog);
 
 /* Accepts what waits in the kernel's queue already (as far as admitted), then closes the socket:
  * nobody whose connection stands is cut by our leaving. Harmless when closed. */

@@ -214,6 +214,38 @@ static void follow_resolv_conf(struct resolver *resolver)
     free_ended_channels(resolver);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool resolver_configure(struct resolver *resolver, const struct resolver_options *options)
+{
+    char *before = resolver->nameservers;
+    bool searched = resolver->search_domains;
+    struct channel *fresh = NULL;
+    char *copy = NULL;
+
+    if (same_text(before, options->nameservers) && searched == options->search_domains)
+        return true;
+    if (options->nameservers && !(copy = strdup(options->nameservers)))
+        return false;
+    resolver->nameservers = copy;
+    resolver->search_domains = options->search_domains;
+    fresh = channel_new(resolver);
+    if (!fresh) {
+        resolver->nameservers = before;
+        resolver->search_domains = searched;
+        free(copy);
+        return false;
+    }
+    free(before);
+    fresh->next = resolver->channels;
+    resolver->channels = fresh;
+    free_ended_channels(resolver);
+    return true;
+}
+
 struct resolver *resolver_new(struct ev_loop *loop, const struct resolver_options *options)
 {
     struct resolver *resolver;

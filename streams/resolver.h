@@ -29,6 +29,10 @@ typedef void resolver_callback(void *context, const struct ip_address *addresses
 /* NULL when c-ares or memory fails. `options` and its strings are copied. */
 struct resolver *resolver_new(struct ev_loop *loop, const struct resolver_options *options);
 
+/* Other options for the lookups that are started from now on. False without memory: nothing has
+ * changed. */
+bool resolver_configure(struct resolver *resolver, const struct resolver_options *options);
+
 /* Every lookup must have ended or been cancelled. free(NULL) is harmless. */
 void resolver_free(struct resolver *resolver);
 

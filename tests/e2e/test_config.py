@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness import wait
-from harness.daemon import config_text, run
+from harness.daemon import ROOT, config_text, run
 from harness.log import parse
 from harness.netns import Namespace
 from harness.socks import Client
@@ -38,12 +38,17 @@ EVERY_KEY = """
 # another
 [daemon]
 workers = 2
+user = nobody
+group = nogroup
+chroot = /
 log_target = stderr
 log_level = debug
 log_format = json
 nameserver = 127.0.0.1:5353, [::1]:53
 nameserver = 127.0.0.2
 drain_timeout = 5s
+search_domains = yes
+max_files = 1000
 
    [listener main]
    listen = 127.0.0.1:0, [::1]:0
@@ -57,8 +62,29 @@ write_timeout = 5m
 idle_timeout = 2h
 half_close_timeout = 1m
 keepalive = 0
+unix_mode = 0600
+max_per_host = 10
+max_per_user = 0
+allow = 127.0.0.0/8, ::1
+allow = localhost
+deny = 127.0.0.9
+open_proxy = no
+guard = yes
+default = deny
+bind_address = 127.0.0.1
+resolve_for_rules = no
 [listener second-one_2.b]
-listen=127.0.0.1:0
+listen=127.0.0.1:0, unix:/tmp/pairsocks-test.socket
+[rule first]
+listener = main, second-one_2.b
+client = 127.0.0.0/8
+user = alice, ident:bob, cert:Carol
+destination = example.org, *.example.net, 192.0.2.1, 2001:db8::/32
+port = 80, 8000-8999
+command = connect
+action = allow
+[rule last]
+action = deny
 """
 
 
@@ -101,6 +127,24 @@ WRONG = {
     "listener without name": ("[listener]\nlisten = 127.0.0.1:0\n", 1, "listener"),
     "reserved name": ("[listener any]\nlisten = 127.0.0.1:0\n", 1, "any"),
     "name with a slash": ("[listener a/b]\nlisten = 127.0.0.1:0\n", 1, "a/b"),
+    "missing action": (GOOD + "[rule r]\nport = 80\n", 3, "[rule r] action"),
+    "rule without name": (GOOD + "[rule]\naction = deny\n", 3, "rule"),
+    "rule for a listener that is not there": (GOOD + "[rule r]\nlistener = x\naction = deny\n", 4, "[rule r] listener"),
+    "odd numeral in a rule": (GOOD + "[rule r]\ndestination = 127.1\naction = deny\n", 4, "[rule r] destination"),
+    "star alone": (GOOD + "[rule r]\ndestination = *\naction = deny\n", 4, "[rule r] destination"),
+    "ports backwards": (GOOD + "[rule r]\nport = 90-80\naction = deny\n", 4, "[rule r] port"),
+    "odd numeral in allow": (GOOD + "allow = 10.1\n", 3, "[listener main] allow"),
+    "any beside others": (GOOD + "allow = any, 10.0.0.1\n", 3, "[listener main] allow"),
+    "open proxy": ("[listener main]\nlisten = 0.0.0.0:1080\n", 1, "[listener main] open_proxy"),
+    "open proxy in halves": (
+        "[listener main]\nlisten = [::]:1080\nallow = 0.0.0.0/1, 128.0.0.0/1\n", 1, "[listener main] open_proxy"),
+    "relative path": ("[listener main]\nlisten = unix:run/x\n", 2, "[listener main] listen"),
+    "long path": (f"[listener main]\nlisten = unix:/{'x' * 107}\n", 2, "[listener main] listen"),
+    "bad mode": (GOOD + "unix_mode = 1777\n", 3, "[listener main] unix_mode"),
+    "address of another listener": (
+        "[listener a]\nlisten = 127.0.0.1:1\n[listener b]\nlisten = localhost:1\n", 4, "[listener b] listen"),
+    "relative root": ("[daemon]\nchroot = var\n" + GOOD, 2, "[daemon] chroot"),
+    "control character": (GOOD + "protocols = socks5\v\n", 3, ""),
     "line too long": (GOOD + "protocols = " + "socks5, " * 4000 + "socks4\n", 3, ""),
 }
 
@@ -120,17 +164,85 @@ def test_an_error_of_a_value_says_what_is_accepted(tmp_path, case):
 
 
 def test_all_errors_are_told_at_once_in_the_order_of_the_file(tmp_path):
-    text = "[daemon]\nworkers = x\nlog_level = y\nunknown = z\n[listener main]\nqueue = q\nlisten = nowhere\n[strange]\n"
+    text = (
+        "[daemon]\nworkers = x\nlog_level = y\nunknown = z\n"
+        "[rule r]\nlistener = lost\ndestination = 127.1, *, example.org\n"
+        "[listener main]\nqueue = q\nlisten = nowhere\n[strange]\n[listener two]\nlisten = 0.0.0.0:1\n"
+    )
     done, errors = check(tmp_path, text)
     assert done.returncode == 1
-    assert [line for line, _ in errors] == [2, 3, 4, 6, 7, 8]
+    # 5: no action; 6: no such listener; 7: two bad items; 12: an open proxy
+    assert [line for line, _ in errors] == [2, 3, 4, 5, 6, 7, 7, 9, 10, 11, 12]
 
 
-@pytest.mark.parametrize("key", ["allow = 10.0.0.0/8", "auth = password", "security = tlsv1.3", "max_per_host = 3"])
-def test_a_key_of_a_later_version_says_that_it_is_not_available_yet(tmp_path, key):
-    done, errors = check(tmp_path, GOOD + key + "\n")
+@pytest.mark.parametrize("text,line,offered", [
+    ("[daemon]\nlogLevel = info\n" + GOOD, 2, "`log_level`"),
+    (GOOD + "alow = 10.0.0.1\n", 3, "`allow`"),
+    (GOOD + "protocols = sock5\n", 3, "`socks"),
+    (GOOD + "[rul r]\naction = deny\n", 3, "`rule`"),
+    (GOOD + "[rule r]\naction = deyn\n", 4, "`deny`"),
+    (GOOD + "[rule r]\naction = deny\nlistener = mian\n", 5, "`main`"),
+    (GOOD + "workers = 2\n", 3, "[daemon]"),
+    (GOOD + "destination = example.org\n", 3, "[rule]"),
+])
+def test_a_misspelt_word_is_told_with_what_may_have_been_meant(tmp_path, text, line, offered):
+    _, errors = check(tmp_path, text)
+    assert [at for at, _ in errors] == [line] and offered in errors[0][1], errors
+
+
+def test_a_misspelt_word_that_is_near_to_nothing_is_told_alone(tmp_path):
+    _, errors = check(tmp_path, GOOD + "colour = red\n")
+    assert len(errors) == 1 and "mean" not in errors[0][1]
+
+
+LATER = [
+    "auth = password", "users_file = /x", "security = tlsv1.3", "forward_to = a:1", "route = x", "proxy_protocol = require",
+    "protocols = http", "protocols = forward", "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
+    "[daemon]\npac = no", "[daemon]\nauth_cache = 60s", "[upstream x]\ntype = direct", "[certificate x]\nnames = x",
+    "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = route x", "[rule r]\naction = deny\ncommand = udp",
+]
+
+
+@pytest.mark.parametrize("text", LATER)
+def test_what_a_later_version_has_says_that_it_is_not_available_yet(tmp_path, text):
+    done, errors = check(tmp_path, GOOD + text + "\n")
     assert done.returncode == 1
-    assert errors[0][0] == 3 and "available" in errors[0][1] and key.split()[0] in errors[0][1]
+    assert len(errors) == 1 and "not available in this version yet" in errors[0][1]
+
+
+def dump(folder, text):
+    path = folder / "dump.ini"
+    path.write_text(text)
+    return run("-c", path, "--dump-config")
+
+
+@pytest.mark.parametrize("text", [GOOD, EVERY_KEY], ids=["least", "every key"])
+def test_a_dump_is_a_file_that_means_the_same(tmp_path, text):
+    first = dump(tmp_path, text)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert check(tmp_path, first.stdout)[0].returncode == 0
+    assert dump(tmp_path, first.stdout).stdout == first.stdout
+
+
+def test_a_dump_holds_what_was_given_and_the_defaults(tmp_path):
+    lines = dump(tmp_path, GOOD + "idle_timeout = 120m\n[rule r]\ndestination = A.Example.\naction = deny\n").stdout.splitlines()
+    for line in ("[daemon]", "workers = auto", "log_target = stderr", "[listener main]", "listen = 127.0.0.1:0",
+                 "idle_timeout = 2h", "queue = 1024", "guard = auto", "[rule r]", "destination = a.example",
+                 "port = any", "action = deny"):
+        assert line in lines
+
+
+def test_a_dump_of_a_bad_file_tells_its_errors_instead(tmp_path):
+    done = dump(tmp_path, GOOD + "queue = x\nkeepalive = y\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [int(ERROR.match(line)["line"]) for line in done.stderr.splitlines()] == [3, 4]
+
+
+def test_the_example_of_the_manual_is_good(tmp_path):
+    manual = (ROOT / "config" / "pairsocks.ini.5").read_text()
+    example = re.search(r"^\.Bd -literal.*?\n(.*?)^\.Ed", manual, re.S | re.M)[1]
+    done, errors = check(tmp_path, example)
+    assert (done.returncode, errors) == (0, [])
 
 
 def test_a_daemon_with_a_bad_file_tells_its_errors_and_exits_1(launch):
@@ -159,7 +271,7 @@ def test_version_and_help_are_printed(tmp_path):
     assert version.returncode == 0 and re.match(r"pairsocksd .*\d", version.stdout)
     helped = run("--help")
     assert helped.returncode == 0
-    assert all(word in helped.stdout for word in ("-c", "--check", "--version", "--help"))
+    assert all(word in helped.stdout for word in ("-c", "--check", "--dump-config", "--version", "--help"))
 
 
 def test_a_log_file_that_cannot_be_opened_ends_the_start(launch):
@@ -262,6 +374,12 @@ def test_without_a_file_both_addresses_taken_is_an_error(machine, keep):
     second = namespace.start()
     assert second.exit_code() == 1
     assert "address in use" in second.errors().lower()
+
+
+def test_without_a_file_the_dump_is_of_the_built_in_default(machine):
+    done = run("--dump-config", prefix=machine().prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[listener default]\nlisten = localhost:1080\n" in done.stdout
 
 
 def test_without_c_the_file_in_etc_is_read(machine, keep):

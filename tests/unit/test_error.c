@@ -38,6 +38,7 @@ static const struct {
     {ERROR_RESOLVER_EMPTY, "resolver.name.invalid", 91, 8, 400, 0},
     {ERROR_RESOLVER_SERVER_FAILED, "resolver.server.failed", 91, 4, 502, 0},
     {ERROR_POLICY_LIMIT_QUEUE, "policy.limit.queue", 0, 1, 503, 0},
+    {ERROR_POLICY_LIMIT_HOST, "policy.limit.host", 0, 1, 503, 0},
     {ERROR_POLICY_LIMIT_DESCRIPTORS, "policy.limit.descriptors", 0, 1, 503, 0},
     {ERROR_POLICY_RULE_DENIED, "policy.rule.denied", 91, 2, 403, 0},
     {ERROR_POLICY_GUARD_DENIED, "policy.guard.denied", 91, 2, 403, 0},

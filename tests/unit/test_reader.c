@@ -104,6 +104,7 @@ static const struct {
     /* CRLF */
     {BYTES("[a]\r\nk = v\r\n\r\n;c\r\n  l = w \r\nx\r\n"), "1 [a]\n2 k=v\n5 l=w\n6 error\n"},
     {BYTES("k = v\r"), "1 k=v\n"},
+    {BYTES("[a\r\n[a] \r\n"), "1 error\n2 [a]\n"},
     /* BOM */
     {BYTES("\xEF\xBB\xBF[a]\nk=v\n"), "1 [a]\n2 k=v\n"},
     {BYTES("\xEF\xBB\xBFk=v\n"), "1 k=v\n"},
@@ -114,6 +115,12 @@ static const struct {
     /* NUL */
     {BYTES("k=v\0w\n[a]\n"), "1 error\n2 [a]\n"},
     {BYTES("[a\0]\n;\0\n\0\n\0"), "1 error\n2 error\n3 error\n4 error\n"},
+    /* other control characters: one CR ends a line, no other one does; comments are free */
+    {BYTES("k = v\r\r\n"), "1 error\n"},
+    {BYTES("k = v\rl = w\n"), "1 error\n"},
+    {BYTES("k = v\v\nk = \x1B[0m\nk\x7F = v\n[a\x01]\n"), "1 error\n2 error\n3 error\n4 error\n"},
+    {BYTES("; \f\r\x1B\n#\v\n"), ""},
+    {BYTES("k\t=\tv\tw\n"), "1 k=v\tw\n"},
     /* bytes beyond ASCII are bytes of a value */
     {BYTES("k = \xC3\xBC\xFF\n"), "1 k=\xC3\xBC\xFF\n"},
 };

@@ -126,50 +126,26 @@ Test(value, sizes_are_bytes_in_powers_of_1024)
     expect_rows(value_size, sizes, COUNT(sizes));
 }
 
-static bool parse_bool(const char *text, int64_t *ret)
-{
-    bool value;
-
-    if (!value_bool(text, &value))
-        return false;
-    *ret = value;
-    return true;
-}
-
-static const struct row booleans[] = {
-    {"yes", true, 1},      {"no", true, 0},    {"on", true, 1},   {"off", true, 0},
-    {"true", true, 1},     {"false", true, 0}, {"YES", true, 1},  {"False", true, 0},
-    {"", false, 0},        {"y", false, 0},    {"n", false, 0},   {"1", false, 0},
-    {"0", false, 0},       {"yes ", false, 0}, {" no", false, 0}, {"yess", false, 0},
-    {"enabled", false, 0},
+static const struct {
+    int64_t ms;
+    const char *text;
+} written[] = {
+    {0, "0"},         {1, "1ms"},        {999, "999ms"},
+    {1000, "1s"},     {1500, "1500ms"},  {60000, "1m"},
+    {61000, "61s"},   {90000, "90s"},    {3600000, "1h"},
+    {5400000, "90m"}, {86400000, "24h"}, {999999999999999999, "999999999999999999ms"},
 };
 
-Test(value, booleans_are_six_words)
+Test(value, durations_are_written_in_the_largest_unit_that_says_them_exactly)
 {
-    bool value;
+    for (size_t i = 0; i < COUNT(written); i++) {
+        char text[VALUE_DURATION_TEXT_MAX];
+        int64_t ms;
 
-    expect_rows(parse_bool, booleans, COUNT(booleans));
-    value = true;
-    cr_assert_not(value_bool("maybe", &value));
-    cr_assert(value);
-    value = false;
-    cr_assert_not(value_bool("maybe", &value));
-    cr_assert_not(value);
-}
-
-Test(value, words_are_found_without_case)
-{
-    static const char *const words[] = {"error", "warning", "info", NULL}, *const none[] = {NULL};
-    int index = 4711;
-
-    cr_assert(value_word("error", words, &index) && index == 0);
-    cr_assert(value_word("INFO", words, &index) && index == 2);
-    cr_assert_not(value_word("", words, &index));
-    cr_assert_not(value_word("inf", words, &index));
-    cr_assert_not(value_word("infos", words, &index));
-    cr_assert_not(value_word("error,info", words, &index));
-    cr_assert_not(value_word("error", none, &index));
-    cr_assert_eq(index, 2);
+        value_duration_format(written[i].ms, text);
+        cr_assert_str_eq(text, written[i].text);
+        cr_assert(value_duration(text, &ms) && ms == written[i].ms);
+    }
 }
 
 /* `|` stands between the entries that are found. */

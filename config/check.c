@@ -1,0 +1,168 @@
+/* check.c - the file as a whole. */
+#include "config/check.h"
+
+#include "config/list.h"
+#include "config/suggest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- references ---- */
+
+static void tell_unknown(const struct config *config, const struct reference *reference,
+                         struct faults *faults)
+{
+    const char *word = section_kinds[reference->section].word;
+    struct suggestion suggestion = {.word = reference->name};
+    char section[128];
+    FILE *out;
+
+    for (unsigned i = 0; i < section_records(config, reference->section); i++)
+        suggestion_offer(&suggestion, section_record_name(config, reference->section, i));
+    snprintf(section, sizeof section, "rule %s", config->rules_in_order[reference->record].name);
+    out = faults_begin(faults, reference->line, section, word);
+    fprintf(out, "there is no [%s %s]", word, reference->name);
+    if (suggestion.best)
+        fprintf(out, "; did you mean `%s`?", suggestion.best);
+}
+
+static bool add_listener(struct config_rule *rule, unsigned listener)
+{
+    unsigned *item = list_grow(&rule->listeners, rule->listener_count, sizeof *item);
+
+    if (!item)
+        return false;
+    *item = listener;
+    rule->listener_count++;
+    return true;
+}
+
+static void resolve(struct config *config, const struct reference *reference, struct faults *faults)
+{
+    int index = section_record_find(config, reference->section, reference->name);
+
+    if (index < 0)
+        tell_unknown(config, reference, faults);
+    else if (!add_listener(&config->rules_in_order[reference->record], (unsigned)index))
+        faults->is_broken = true;
+}
+
+/* ---- who may use a listener ---- */
+
+static bool is_local(const struct config_address *address)
+{
+    return address->unix_path || ip_is_loopback(&address->endpoint.ip);
+}
+
+/* The first address that others can reach; NULL: none. */
+static const struct config_address *beyond(const struct config_listener *listener)
+{
+    for (unsigned i = 0; i < listener->address_count; i++)
+        if (!is_local(&listener->addresses[i]))
+            return &listener->addresses[i];
+    return NULL;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct ip_prefix *x = a, *y = b;
+
+    return memcmp(x->ip.bytes, y->ip.bytes, sizeof x->ip.bytes);
+}
+
+/* The address behind the last one of the prefix; false when that was the last of all. */
+static bool next_behind(const struct ip_prefix *prefix, struct ip_address *ret_next)
+{
+    unsigned at = prefix->bits;
+
+    *ret_next = prefix->ip;
+    while (at > 0) {
+        uint8_t bit = (uint8_t)(0x80 >> (at - 1) % 8), *byte = &ret_next->bytes[(at - 1) / 8];
+
+        *byte ^= bit;
+        if (*byte & bit)
+            return true; /* else it was set, and is carried */
+        at--;
+    }
+    return false;
+}
+
+/* The prefixes are of one family and in order. `next` is the first address that none of those
+ * before holds. */
+static bool covers(const struct ip_prefix *prefixes, unsigned count)
+{
+    struct ip_address next = {0}, behind;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (memcmp(prefixes[i].ip.bytes, next.bytes, sizeof next.bytes) > 0)
+            return false;
+        if (!next_behind(&prefixes[i], &behind))
+            return true;
+        if (memcmp(behind.bytes, next.bytes, sizeof next.bytes) > 0)
+            next = behind;
+    }
+    return false;
+}
+
+bool check_covers_family(const struct host_pattern *patterns, unsigned count, bool *ret_covers)
+{
+    static const uint8_t families[] = {IP_V4, IP_V6};
+    struct ip_prefix *prefixes = malloc((count + 1) * sizeof *prefixes);
+    bool any = false;
+
+    if (!prefixes)
+        return false;
+    for (size_t f = 0; f < sizeof families; f++) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < count; i++)
+            if (patterns[i].kind == PATTERN_PREFIX && patterns[i].prefix.ip.family == families[f])
+                prefixes[n++] = patterns[i].prefix;
+        qsort(prefixes, n, sizeof *prefixes, by_address);
+        any = any || covers(prefixes, n);
+    }
+    free(prefixes);
+    *ret_covers = any;
+    return true;
+}
+
+/* config.md, "open_proxy". Each protocol that is served lets the client choose a target, and
+ * nothing but its address says who it is. */
+static void judge_openness(const struct config_listener *listener, const struct check_place *place,
+                           struct faults *faults)
+{
+    const struct config_address *open = beyond(listener);
+    bool anybody = listener->allow_count == 0;
+    char section[128], text[ENDPOINT_TEXT_MAX];
+    FILE *out;
+
+    if (!open || listener->open_proxy || listener->default_deny || place->is_doubtful)
+        return;
+    if (!anybody && !check_covers_family(listener->allow, listener->allow_count, &anybody))
+        faults->is_broken = true;
+    if (!anybody)
+        return;
+    snprintf(section, sizeof section, "listener %s", listener->name);
+    endpoint_format(&open->endpoint, text);
+    out = faults_begin(faults, place->line, section, "open_proxy");
+    fprintf(out,
+            "strangers could reach any target through %s (add `allow` with the addresses of your "
+            "clients, or `default = deny` and rules that allow; or say `open_proxy = yes`)",
+            text);
+}
+
+static bool is_guarded(const struct config_listener *listener)
+{
+    return listener->guard == GUARD_AUTO ? beyond(listener) != NULL : listener->guard == GUARD_YES;
+}
+
+void check_config(struct config *config, const struct references *references,
+                  const struct check_place *places, struct faults *faults)
+{
+    for (unsigned i = 0; i < references->count; i++)
+        resolve(config, &references->items[i], faults);
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        config->listeners[i].is_guarded = is_guarded(&config->listeners[i]);
+        judge_openness(&config->listeners[i], &places[i], faults);
+    }
+}

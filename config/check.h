@@ -1,0 +1,23 @@
+/* check.h - what can be judged only when the whole file was read: references, who may use a
+ * listener, what its guard means. Called by the loader. Pure but for memory. */
+#ifndef PAIRSOCKS_CHECK_H
+#define PAIRSOCKS_CHECK_H
+
+#include "config/directive.h"
+#include "config/faults.h"
+
+/* Where a listener's section stands. */
+struct check_place {
+    int line;
+    bool is_doubtful; /* a key that may have a say in who may use it is wrong: no verdict on that */
+};
+
+/* Completes the snapshot, or adds to the faults. `places` are as many as the listeners are. */
+void check_config(struct config *config, const struct references *references,
+                  const struct check_place *places, struct faults *faults);
+
+/* True when the prefixes hold every address of IPv4 or every address of IPv6, one of them alone
+ * or several together. Names hold none for sure. Sets *ret_covers; false without memory. */
+bool check_covers_family(const struct host_pattern *patterns, unsigned count, bool *ret_covers);
+
+#endif

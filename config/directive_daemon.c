@@ -1,0 +1,93 @@
+/* directive_daemon.c - the types that only [daemon] has: where the log goes, and name servers. */
+#include "config/directive_type.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The field is the configuration itself: a target may have a path. */
+static bool parse_log_target(const struct directive *d, void *field, struct directive_input *input)
+{
+    const struct word *word = words_find(d->words, input->text);
+    struct config *config = field;
+
+    if (word) {
+        config->log_target = word->value;
+        return true;
+    }
+    if (strncmp(input->text, "file:", 5) != 0)
+        return false;
+    if (input->text[5] != '/') {
+        input->wrong = "the path must begin with `/`";
+        return false;
+    }
+    if (!(config->log_file = strdup(input->text + 5)))
+        return directive_no_memory(input);
+    config->log_target = LOG_TARGET_FILE;
+    return true;
+}
+
+static void format_log_target(const struct directive *d, const void *field,
+                              struct directive_output *output)
+{
+    const struct config *config = field;
+
+    if (config->log_target == LOG_TARGET_FILE)
+        directive_put(output, "file:%s", config->log_file);
+    else
+        directive_put(output, "%s", words_text(d->words, config->log_target));
+}
+
+const struct directive_type type_log_target = {
+    .parse = parse_log_target,
+    .format = format_log_target,
+};
+
+/* One server in the form that c-ares takes: with brackets only where a port follows. */
+static bool server_format(const char *text, char out[ENDPOINT_TEXT_MAX])
+{
+    const size_t n = strlen(text);
+    struct ip_endpoint endpoint;
+
+    if (ip_parse(text, n, &endpoint.ip)) {
+        ip_format(&endpoint.ip, out);
+        return true;
+    }
+    if (!endpoint_parse(text, n, &endpoint) || endpoint.port == 0)
+        return false;
+    endpoint_format(&endpoint, out);
+    return true;
+}
+
+/* The field is one text of them all, separated by commas. */
+static bool parse_nameserver(const struct directive *d, void *field, struct directive_input *input)
+{
+    char **servers = field, *joined, server[ENDPOINT_TEXT_MAX];
+
+    if (!server_format(input->text, server)) {
+        input->wrong = "this is no address";
+        return false;
+    }
+    if (asprintf(&joined, "%s%s%s", *servers ? *servers : "", *servers ? "," : "", server) < 0)
+        return directive_no_memory(input);
+    free(*servers);
+    *servers = joined;
+    return true;
+}
+
+static void format_nameservers(const struct directive *d, const void *field,
+                               struct directive_output *output)
+{
+    const char *at = *(char *const *)field;
+
+    while (at && *at) {
+        size_t n = strcspn(at, ",");
+
+        directive_put(output, "%.*s", (int)n, at);
+        at += n + (at[n] == ',');
+    }
+}
+
+const struct directive_type type_nameservers = {
+    .parse = parse_nameserver,
+    .format = format_nameservers,
+};

@@ -1,0 +1,59 @@
+/* directive_type.h - the types of directives: how a value's text becomes a field and how the field
+ * becomes text again that parses to the same. Used by the table (directive.c) alone; each group
+ * of types has a file of its own. */
+#ifndef PAIRSOCKS_DIRECTIVE_TYPE_H
+#define PAIRSOCKS_DIRECTIVE_TYPE_H
+
+#include "config/directive.h"
+
+struct directive_output;
+
+struct directive_type {
+    size_t item; /* the size of an item of a list that is an array (`offset` names its pointer,
+                    `count` its length, `field` is then the item); 0: `field` is what `offset`
+                    names, and takes every item */
+
+    /* The field is zero, or holds the items so far. On false nothing was added that is owned. */
+    bool (*parse)(const struct directive *directive, void *field, struct directive_input *input);
+
+    /* Calls directive_put() for every line. */
+    void (*format)(const struct directive *directive, const void *field,
+                   struct directive_output *output);
+
+    /* Without the row's own `accepts`. */
+    void (*accepts)(const struct directive *directive, FILE *out);
+};
+
+/* One line `key = value`. */
+void directive_put(struct directive_output *output, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The snapshot that is written. */
+const struct config *directive_config(const struct directive_output *output);
+
+/* Answers "no memory" through the input. */
+bool directive_no_memory(struct directive_input *input);
+
+/* directive_number.c: int64_t fields */
+extern const struct directive_type type_number, type_duration, type_mode;
+
+/* directive_word.c: fields that are bool, int, bits of an unsigned, and a rule's action */
+extern const struct directive_type type_bool, type_word, type_bits, type_action;
+
+/* directive_text.c: char * fields and arrays of them */
+extern const struct directive_type type_account, type_path, type_user;
+
+/* directive_address.c: struct ip_address and arrays of struct ip_prefix, host_pattern, port_range */
+extern const struct directive_type type_address, type_prefixes, type_clients, type_destinations,
+    type_ports;
+
+/* directive_listen.c: the addresses of a listener */
+extern const struct directive_type type_listen;
+
+/* directive_daemon.c: what only [daemon] has */
+extern const struct directive_type type_log_target, type_nameservers;
+
+/* directive_reference.c: listeners of a rule */
+extern const struct directive_type type_listeners;
+
+#endif

@@ -1,0 +1,97 @@
+/* words.c - tables of words. A word of a later version has the value 0 until it means something. */
+#include "config/words.h"
+
+#include "config/config.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define WORD(text_, value_) .text = text_, .value = value_
+#define LATER(text_, value_) WORD(text_, value_), .is_later = true
+
+/* clang-format off */
+const struct word words_bool[] = {
+    {WORD("no", false)}, {WORD("yes", true)},
+    {WORD("off", false)}, {WORD("on", true)},
+    {WORD("false", false)}, {WORD("true", true)},
+    {0},
+};
+
+const struct word words_log_level[] = {
+    {WORD("error", LOG_LEVEL_ERROR)},
+    {WORD("warning", LOG_LEVEL_WARNING)},
+    {WORD("notice", LOG_LEVEL_NOTICE)},
+    {WORD("info", LOG_LEVEL_INFO)},
+    {WORD("debug", LOG_LEVEL_DEBUG)},
+    {0},
+};
+
+const struct word words_log_format[] = {
+    {WORD("text", 0)},
+    {WORD("json", 1)},
+    {0},
+};
+
+const struct word words_log_target[] = {
+    {WORD("stderr", LOG_TARGET_STDERR)},
+    {WORD("syslog", LOG_TARGET_SYSLOG)},
+    {WORD("journal", LOG_TARGET_JOURNAL)},
+    {0},
+};
+
+const struct word words_protocol[] = {
+    {WORD("socks4", PROTOCOL_SOCKS4)},
+    {WORD("socks5", PROTOCOL_SOCKS5)},
+    {LATER("http", 0)},
+    {LATER("forward", 0)},
+    {0},
+};
+
+const struct word words_guard[] = {
+    {WORD("auto", GUARD_AUTO)},
+    {WORD("no", GUARD_NO)}, {WORD("yes", GUARD_YES)},
+    {WORD("off", GUARD_NO)}, {WORD("on", GUARD_YES)},
+    {WORD("false", GUARD_NO)}, {WORD("true", GUARD_YES)},
+    {0},
+};
+
+const struct word words_default[] = {
+    {WORD("allow", false)},
+    {WORD("deny", true)},
+    {0},
+};
+
+const struct word words_command[] = {
+    {WORD("connect", COMMAND_CONNECT)},
+    {LATER("bind", COMMAND_BIND)},
+    {LATER("udp", COMMAND_UDP)},
+    {0},
+};
+
+const struct word words_action[] = {
+    {WORD("allow", RULE_ALLOW)},
+    {WORD("deny", RULE_DENY)},
+    {LATER("route", RULE_ROUTE)},
+    {0},
+};
+/* clang-format on */
+
+const struct word *words_find(const struct word *words, const char *text)
+{
+    for (; words->text; words++)
+        if (strcasecmp(words->text, text) == 0)
+            return words;
+    return NULL;
+}
+
+const char *words_text(const struct word *words, int value)
+{
+    while (words->text && words->value != value)
+        words++;
+    return words->text;
+}
+
+const char *config_log_level_name(enum log_level level)
+{
+    return words_text(words_log_level, (int)level);
+}

@@ -1,0 +1,31 @@
+/* words.h - the words that stand for values in the ini file. One table serves parsing,
+ * --dump-config, the list of what is accepted and the suggestions. Pure. */
+#ifndef PAIRSOCKS_WORDS_H
+#define PAIRSOCKS_WORDS_H
+
+#include <stdbool.h>
+
+struct word {
+    const char *text; /* NULL ends a table */
+    int value;
+    bool is_later; /* known, and not available in this version yet */
+};
+
+/* Several words may mean one value: the first of them is the one that is written. */
+extern const struct word words_bool[];
+extern const struct word words_log_level[];  /* enum log_level */
+extern const struct word words_log_format[]; /* enum log_format of the daemon */
+extern const struct word words_log_target[]; /* enum log_target, but for files */
+extern const struct word words_protocol[];   /* bits of enum protocol */
+extern const struct word words_guard[];      /* enum guard */
+extern const struct word words_default[];    /* default_deny */
+extern const struct word words_command[];    /* bits of enum command */
+extern const struct word words_action[];     /* enum rule_action */
+
+/* Without regard to case. NULL: it is not in the table. */
+const struct word *words_find(const struct word *words, const char *text);
+
+/* The word that is written for a value of the table. */
+const char *words_text(const struct word *words, int value);
+
+#endif

@@ -1,0 +1,85 @@
+/* descriptors.c - counting descriptors before anybody needs them. */
+#include "daemon/descriptors.h"
+
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* What the daemon needs for itself besides sessions: the standard ones, the log, signals,
+ * reload; for each worker its loop and questions to DNS; for each worker and address a socket
+ * and a reserve, and as much again while a reload has opened the next ones. */
+enum {
+    FILES_FIXED = 32,
+    FILES_A_WORKER = 8,
+    FILES_A_LISTENER = 4,
+    FILES_A_PIPE = 2,
+    FILES_AN_ATTEMPT = 1
+};
+
+enum { PIPES_MAX = 64, FILES_FOR_A_PIPE = 64 };
+
+static uint64_t raise_file_limit(const struct config *config)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    if (config->max_files && (rlim_t)config->max_files < limit.rlim_max)
+        limit.rlim_cur = (rlim_t)config->max_files;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_message(LOG_LEVEL_WARNING, "limits", "cannot set the descriptor limit: %s",
+                    strerror(errno));
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+/* A small part of the descriptors goes into pipes, and as many into attempts beside the first of a
+ * connection: a worker without them copies, and tries one address at a time. */
+static unsigned pipes_a_worker(uint64_t files, unsigned workers)
+{
+    uint64_t pipes = files / FILES_FOR_A_PIPE / workers;
+
+    return pipes < PIPES_MAX ? (unsigned)pipes : PIPES_MAX;
+}
+
+static uint64_t files_allowed(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+void descriptors_divide(struct workers *workers, const struct config *config)
+{
+    unsigned pipes = pipes_a_worker(raise_file_limit(config), workers->count);
+
+    for (unsigned i = 0; i < workers->count; i++) {
+        workers->worker[i].pipes.max = pipes;
+        workers->worker[i].attempts.max = pipes;
+    }
+    limit_init(&workers->sessions, 0);
+}
+
+void descriptors_bound_sessions(struct workers *workers, const struct config *config,
+                                unsigned addresses)
+{
+    uint64_t files = files_allowed(), wanted = 0;
+    uint64_t a_worker = FILES_A_WORKER +
+                        (FILES_A_PIPE + FILES_AN_ATTEMPT) * (uint64_t)workers->worker[0].pipes.max +
+                        FILES_A_LISTENER * (uint64_t)addresses;
+    uint64_t allowed = limit_sessions_for_files(files, FILES_FIXED + workers->count * a_worker);
+
+    if (limit_set_max(&workers->sessions, allowed))
+        workers_resume_listeners(workers);
+    for (unsigned i = 0; i < config->listener_count; i++)
+        wanted += (uint64_t)config->listeners[i].max_connections;
+    if (wanted > allowed)
+        log_message(LOG_LEVEL_WARNING, "limits",
+                    "the descriptor limit of %llu (max_files) allows %llu sessions at a time, "
+                    "max_connections asks for %llu",
+                    (unsigned long long)files, (unsigned long long)allowed,
+                    (unsigned long long)wanted);
+}

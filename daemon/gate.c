@@ -1,0 +1,78 @@
+/* gate.c - the parts of a gate put together. */
+#include "daemon/gate.h"
+
+#include "daemon/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gate *gate_new(const struct config_listener *config)
+{
+    struct gate *gate = calloc(1, sizeof *gate);
+
+    if (!gate)
+        return NULL;
+    gate->name = strdup(config->name);
+    if (!gate->name || !queue_init(&gate->queue, (unsigned)config->queue)) {
+        free(gate->name);
+        free(gate);
+        return NULL;
+    }
+    atomic_init(&gate->references, 1);
+    limit_init(&gate->sessions, (uint64_t)config->max_connections);
+    host_table_init(&gate->hosts);
+    atomic_init(&gate->max_per_host, (uint64_t)config->max_per_host);
+    return gate;
+}
+
+struct gate *gate_ref(struct gate *gate)
+{
+    atomic_fetch_add_explicit(&gate->references, 1, memory_order_relaxed);
+    return gate;
+}
+
+void gate_unref(struct gate *gate)
+{
+    if (!gate || atomic_fetch_sub_explicit(&gate->references, 1, memory_order_acq_rel) != 1)
+        return;
+    queue_done(&gate->queue);
+    host_table_done(&gate->hosts);
+    free(gate->name);
+    free(gate);
+}
+
+bool gate_configure(struct gate *gate, const struct config_listener *config)
+{
+    if (!queue_set_max(&gate->queue, (unsigned)config->queue))
+        log_message(LOG_LEVEL_ERROR, "reload", "listener %s keeps its queue: no memory",
+                    gate->name);
+    atomic_store(&gate->max_per_host, (uint64_t)config->max_per_host);
+    return limit_set_max(&gate->sessions, (uint64_t)config->max_connections);
+}
+
+bool gate_enter_host(struct gate *gate, const struct ip_address *client, bool *ret_counted)
+{
+    uint64_t max = atomic_load_explicit(&gate->max_per_host, memory_order_relaxed);
+    struct host_key key = host_key(client);
+    bool entered;
+
+    if (max == 0 || client->family == IP_NONE) {
+        *ret_counted = false;
+        return true;
+    }
+    entered = host_table_take(&gate->hosts, &key, sizeof key, max);
+    *ret_counted = entered;
+    return entered;
+}
+
+void gate_leave_host(struct gate *gate, const struct ip_address *client)
+{
+    struct host_key key = host_key(client);
+
+    host_table_give(&gate->hosts, &key, sizeof key);
+}
+
+void gate_count(struct gate *gate, enum gate_refusal why)
+{
+    atomic_fetch_add_explicit(&gate->refused[why], 1, memory_order_relaxed);
+}

@@ -1,0 +1,28 @@
+/* log_writer.h - the thread that writes the log: from the rings of all threads into one sink, in
+ * batches. It may wait for the sink; nobody waits for it. Only log.c calls it. */
+#ifndef PAIRSOCKS_LOG_WRITER_H
+#define PAIRSOCKS_LOG_WRITER_H
+
+#include "daemon/log_record.h"
+#include "daemon/log_sink.h"
+
+#include <stdbool.h>
+
+/* Takes the sink over. False with errno: the sink is still the caller's. */
+bool log_writer_start(struct log_sink *sink);
+
+/* Writes what waits, for a second at most, and ends the thread; no other thread may log any more.
+ * False: it is held by a write that does not return (a stopped terminal) and has to be left alone
+ * with all that is its own. */
+bool log_writer_stop(void);
+
+/* The next sink, taken over. All that was not written yet goes there. */
+void log_writer_replace(struct log_sink *sink);
+
+/* Gives the calling thread its ring; without one its lines are lost. False without memory. */
+bool log_writer_attach_thread(void);
+
+/* Queues a finished record. */
+void log_writer_put(const struct log_record *record);
+
+#endif

@@ -1,0 +1,89 @@
+/* privileges.c - the supplementary groups, chroot(2), the group and the user, in this order. */
+#include "daemon/privileges.h"
+
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static bool fail(const char *key, const char *value, const char *why)
+{
+    log_message(LOG_LEVEL_ERROR, "start", "[daemon] %s = %s: %s", key, value, why);
+    return false;
+}
+
+static const char *lookup_error(const char *unknown)
+{
+    return errno && errno != ENOENT && errno != ESRCH ? strerror(errno) : unknown;
+}
+
+static bool find_user(struct privileges *p)
+{
+    struct passwd *entry;
+
+    if (!p->user)
+        return true;
+    errno = 0;
+    entry = getpwnam(p->user);
+    if (!entry)
+        return fail("user", p->user, lookup_error("there is no such user"));
+    p->uid = entry->pw_uid;
+    p->gid = entry->pw_gid;
+    return true;
+}
+
+static bool find_group(struct privileges *p)
+{
+    struct group *entry;
+
+    if (!p->group)
+        return true;
+    errno = 0;
+    entry = getgrnam(p->group);
+    if (!entry)
+        return fail("group", p->group, lookup_error("there is no such group"));
+    p->gid = entry->gr_gid;
+    return true;
+}
+
+bool privileges_find(const struct config *config, struct privileges *ret)
+{
+    struct privileges p = {config->user, config->group, config->chroot, -1, -1};
+    bool changes;
+
+    if (!find_user(&p) || !find_group(&p))
+        return false;
+    /* A daemon that is that user already (systemd did it) has nothing to change. */
+    changes = (p.uid >= 0 && (uid_t)p.uid != geteuid()) || (p.gid >= 0 && (gid_t)p.gid != getegid());
+    if (changes && geteuid() != 0)
+        return fail(p.user ? "user" : "group", p.user ? p.user : p.group,
+                    "only root may change the identity");
+    if (p.chroot && geteuid() != 0)
+        return fail("chroot", p.chroot, "only root may change the root directory");
+    if (!changes)
+        p.uid = p.gid = -1;
+    *ret = p;
+    return true;
+}
+
+bool privileges_drop(const struct privileges *p)
+{
+    if (p->uid >= 0 && initgroups(p->user, (gid_t)p->gid) != 0) /* reads /etc/group */
+        return fail("user", p->user, strerror(errno));
+    if (p->uid < 0 && p->gid >= 0 && setgroups(0, NULL) != 0)
+        return fail("group", p->group, strerror(errno));
+    if (p->chroot && (chroot(p->chroot) != 0 || chdir("/") != 0))
+        return fail("chroot", p->chroot, strerror(errno));
+    if (p->gid >= 0 && setresgid((gid_t)p->gid, (gid_t)p->gid, (gid_t)p->gid) != 0)
+        return fail("group", p->group ? p->group : p->user, strerror(errno));
+    if (p->uid >= 0 && setresuid((uid_t)p->uid, (uid_t)p->uid, (uid_t)p->uid) != 0)
+        return fail("user", p->user, strerror(errno));
+    /* Nothing that the daemon runs or becomes gets it back. */
+    if ((p->uid > 0 || p->chroot) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return fail("user", p->user ? p->user : "-", strerror(errno));
+    return true;
+}

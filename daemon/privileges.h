@@ -1,0 +1,19 @@
+/* privileges.h - from root to the user that the daemon serves as: `user`, `group` and `chroot`. */
+#ifndef PAIRSOCKS_PRIVILEGES_H
+#define PAIRSOCKS_PRIVILEGES_H
+
+#include "config/config.h"
+
+struct privileges {
+    const char *user, *group, *chroot; /* borrowed from the configuration; NULL = as it is */
+    int64_t uid, gid;                  /* -1: stays */
+};
+
+/* Looks the names up, before anything is bound. False, with a message logged, when there is no such
+ * user or group, or somebody else than root asks for a change. */
+bool privileges_find(const struct config *config, struct privileges *ret);
+
+/* For all threads, and for good. False with a message logged. */
+bool privileges_drop(const struct privileges *privileges);
+
+#endif

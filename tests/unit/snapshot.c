@@ -1,0 +1,130 @@
+/* snapshot.c - field by field, by hand: what the tables leave out must show. */
+#include "tests/unit/snapshot.h"
+
+#include <string.h>
+
+#define SAME(field)                                                                                \
+    do {                                                                                           \
+        if (a->field != b->field)                                                                  \
+            return #field;                                                                         \
+    } while (0)
+
+#define SAME_TEXT(field)                                                                           \
+    do {                                                                                           \
+        if (!same_text(a->field, b->field))                                                        \
+            return #field;                                                                         \
+    } while (0)
+
+/* Lists whose items are compared by `same`. */
+#define SAME_ITEMS(list, length, same)                                                             \
+    do {                                                                                           \
+        SAME(length);                                                                              \
+        for (unsigned i = 0; i < a->length; i++)                                                   \
+            if (!same(&a->list[i], &b->list[i]))                                                   \
+                return #list;                                                                      \
+    } while (0)
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_name(char *const *a, char *const *b)
+{
+    return same_text(*a, *b);
+}
+
+static bool same_index(const unsigned *a, const unsigned *b)
+{
+    return *a == *b;
+}
+
+static bool same_prefix(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+    return a->bits == b->bits && ip_equal(&a->ip, &b->ip);
+}
+
+static bool same_pattern(const struct host_pattern *a, const struct host_pattern *b)
+{
+    return a->kind == b->kind && same_text(a->name, b->name) &&
+           (a->kind != PATTERN_PREFIX || same_prefix(&a->prefix, &b->prefix));
+}
+
+static bool same_range(const struct port_range *a, const struct port_range *b)
+{
+    return a->first == b->first && a->last == b->last;
+}
+
+static bool same_address(const struct config_address *a, const struct config_address *b)
+{
+    return same_text(a->unix_path, b->unix_path) && a->optional == b->optional &&
+           endpoint_equal(&a->endpoint, &b->endpoint);
+}
+
+static const char *listener_difference(const struct config_listener *a,
+                                       const struct config_listener *b)
+{
+    SAME_TEXT(name);
+    SAME_ITEMS(addresses, address_count, same_address);
+    SAME(protocols);
+    SAME(queue);
+    SAME(max_connections);
+    SAME(max_per_host);
+    SAME(max_per_user);
+    SAME(unix_mode);
+    SAME_ITEMS(allow, allow_count, same_pattern);
+    SAME_ITEMS(deny, deny_count, same_pattern);
+    SAME(open_proxy);
+    SAME(guard);
+    SAME(is_guarded);
+    SAME(default_deny);
+    SAME(resolve_for_rules);
+    if (!ip_equal(&a->bind_address, &b->bind_address))
+        return "bind_address";
+    SAME(handshake_timeout);
+    SAME(connect_timeout);
+    SAME(write_timeout);
+    SAME(idle_timeout);
+    SAME(half_close_timeout);
+    SAME(keepalive);
+    return NULL;
+}
+
+static const char *rule_difference(const struct config_rule *a, const struct config_rule *b)
+{
+    SAME_TEXT(name);
+    SAME_ITEMS(listeners, listener_count, same_index);
+    SAME_ITEMS(clients, client_count, same_prefix);
+    SAME_ITEMS(users, user_count, same_name);
+    SAME_ITEMS(destinations, destination_count, same_pattern);
+    SAME_ITEMS(ports, port_count, same_range);
+    SAME(commands);
+    SAME(action);
+    SAME_TEXT(upstream);
+    return NULL;
+}
+
+const char *snapshot_difference(const struct config *a, const struct config *b)
+{
+    const char *difference = NULL;
+
+    SAME(workers);
+    SAME_TEXT(user);
+    SAME_TEXT(group);
+    SAME_TEXT(chroot);
+    SAME(log_target);
+    SAME_TEXT(log_file);
+    SAME(log_level);
+    SAME(log_format);
+    SAME_TEXT(nameservers);
+    SAME(search_domains);
+    SAME(drain_timeout);
+    SAME(max_files);
+    SAME(listener_count);
+    for (unsigned i = 0; !difference && i < a->listener_count; i++)
+        difference = listener_difference(&a->listeners[i], &b->listeners[i]);
+    SAME(rule_count);
+    for (unsigned i = 0; !difference && i < a->rule_count; i++)
+        difference = rule_difference(&a->rules_in_order[i], &b->rules_in_order[i]);
+    return difference;
+}
