@@ -147,7 +147,7 @@ static const struct {
 
 /* Lists the entries of all rules; sets the bits of rules that have some. */
 static void list_all(struct listing *listing, enum condition_kind kind,
-                     const struct config_rule *rules, uint32_t count, uint64_t *listed)
+                     const struct config_rule *rules, uint32_t count, rule_block *listed)
 {
     listing->count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -156,7 +156,7 @@ static void list_all(struct listing *listing, enum condition_kind kind,
         listing->rule = i;
         kinds[kind].list(listing, &rules[i]);
         if (listing->count > before)
-            listed[i / 64] |= (uint64_t)1 << i % 64;
+            rule_bit_set(listed, i);
     }
 }
 
@@ -196,6 +196,25 @@ static bool number_all(struct condition *condition, struct listing *listing, enu
     return false;
 }
 
+/* Lets sets that are bits hold the rules of the wider prefixes around theirs, too: then a walk to wider
+ * ones ends at the first of them, and a deep nest of prefixes costs no more than a flat one. A wider
+ * prefix has a lower number. */
+static void include_wider(struct condition *condition)
+{
+    for (uint32_t i = 0; i < condition->count; i++) {
+        uint32_t wider = i;
+
+        if (!rule_set_is_bits(rule_sets_get(&condition->sets, i)))
+            continue;
+        do {
+            wider = prefix_table_wider(condition->prefixes, wider);
+            if (wider == PREFIX_NONE)
+                break;
+            rule_sets_include(&condition->sets, i, wider);
+        } while (!rule_set_is_bits(rule_sets_get(&condition->sets, wider)));
+    }
+}
+
 static void listing_done(struct listing *listing)
 {
     free(listing->prefixes);
@@ -210,7 +229,7 @@ bool condition_init(struct condition *condition, enum condition_kind kind,
     struct listing listing = {0};
     bool ok = false;
 
-    *condition = (struct condition){.listed = calloc(rule_words(count) + 1, sizeof(uint64_t))};
+    *condition = (struct condition){.listed = calloc(rule_blocks(count) + 1, sizeof(rule_block))};
     if (!condition->listed)
         return false;
     list_all(&listing, kind, rules, count, condition->listed);
@@ -221,6 +240,8 @@ bool condition_init(struct condition *condition, enum condition_kind kind,
     ok = number_all(condition, &listing, kinds[kind].type) &&
          rule_sets_init(&condition->sets, condition->count, count, listing.numbers, listing.rules,
                         listing.count);
+    if (ok && condition->prefixes)
+        include_wider(condition);
 out:
     listing_done(&listing);
     return ok;

@@ -25,14 +25,14 @@ enum condition_kind {
 enum { COMMANDS = 3 }; /* bits of enum command */
 
 struct condition {
-    bool is_open;     /* no rule has it */
-    uint64_t *listed; /* bits of the rules that have it; owned, as what follows */
+    bool is_open;       /* no rule has it */
+    rule_block *listed; /* bits of the rules that have it; owned, as what follows */
     /* What the rules list, numbered as the sets are. Neither: listeners and commands are numbers
      * already (a command: of its bit). */
     struct prefix_table *prefixes;
     struct text_table *texts;
-    size_t count; /* of numbers */
-    struct rule_sets sets;
+    size_t count;          /* of numbers */
+    struct rule_sets sets; /* of prefixes: one that is bits has the rules of all wider ones, too */
 };
 
 /* False without memory; *condition can be given to condition_done() in any case. Texts stay the

@@ -110,6 +110,15 @@ static void add_rows(struct prefix_table *table, const struct draft *drafts, siz
     }
 }
 
+/* Room was made for all given prefixes, of which many may have been equal. */
+static struct prefix_table *shrunk(struct prefix_table *table)
+{
+    struct prefix_table *smaller =
+        realloc(table, sizeof *table + table->count * sizeof *table->rows);
+
+    return smaller ? smaller : table;
+}
+
 struct prefix_table *prefix_table_new(const struct ip_prefix *prefixes, size_t count,
                                       uint32_t *ret_numbers)
 {
@@ -123,6 +132,7 @@ struct prefix_table *prefix_table_new(const struct ip_prefix *prefixes, size_t c
     if (drafts && table) {
         draft_all(drafts, prefixes, count);
         add_rows(table, drafts, count, ret_numbers);
+        table = shrunk(table);
     } else {
         free(table);
         table = NULL;

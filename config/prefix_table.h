@@ -29,7 +29,7 @@ uint32_t prefix_table_count(const struct prefix_table *table);
 uint32_t prefix_table_find(const struct prefix_table *table, const struct ip_address *ip);
 
 /* The narrowest of the wider prefixes around prefix `number`, which hold the same addresses and
- * more; PREFIX_NONE: there is none. */
+ * more; its number is lower. PREFIX_NONE: there is none. */
 uint32_t prefix_table_wider(const struct prefix_table *table, uint32_t number);
 
 /* For one-bit questions. */

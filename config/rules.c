@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rules are judged 64 times this many at a time. */
-enum { WINDOW_WORDS = 32 };
+/* Rules are judged 512 times this many at a time. */
+enum { WINDOW = 8 };
 
 /* Most sets that one condition can have chosen; a name has no more labels than this, either. */
 enum { CHOICE_MAX = PREFIX_DEPTH_MAX };
 
 struct rules {
     uint32_t count;
-    uint64_t *any_destination; /* bits of the rules that list none; owned */
+    rule_block *any_destination; /* bits of the rules that list none; owned */
     struct condition conditions[CONDITION_KINDS];
 };
 
@@ -35,7 +35,7 @@ struct rules *rules_new(const struct config_rule *list, unsigned count)
     if (!rules)
         return NULL;
     rules->count = count;
-    rules->any_destination = calloc(rule_words(count) + 1, sizeof *rules->any_destination);
+    rules->any_destination = calloc(rule_blocks(count) + 1, sizeof *rules->any_destination);
     for (int kind = 0; kind < CONDITION_KINDS; kind++)
         ok = ok && condition_init(&rules->conditions[kind], kind, list, count);
     if (!rules->any_destination || !ok) {
@@ -44,7 +44,7 @@ struct rules *rules_new(const struct config_rule *list, unsigned count)
     }
     for (unsigned i = 0; i < count; i++)
         if (list[i].destination_count == 0)
-            rules->any_destination[i / 64] |= (uint64_t)1 << i % 64;
+            rule_bit_set(rules->any_destination, i);
     return rules;
 }
 
@@ -94,8 +94,12 @@ static void choose_prefixes(struct choice *choice, const struct condition *condi
 {
     uint32_t number = prefix_table_find(condition->prefixes, ip);
 
-    for (; number != PREFIX_NONE; number = prefix_table_wider(condition->prefixes, number))
+    while (number != PREFIX_NONE) {
         choose(choice, condition, number);
+        if (rule_set_is_bits(rule_sets_get(&condition->sets, number)))
+            break; /* the wider ones are in it */
+        number = prefix_table_wider(condition->prefixes, number);
+    }
 }
 
 /* The name as rules have it: lower case, no trailing dot. 0: none, or longer than any in a rule. */
@@ -141,83 +145,69 @@ static void choose_all(const struct rules *rules, const struct rules_request *re
     }
 }
 
-static void add_choice(const struct choice *choice, size_t first, size_t words, uint64_t *window)
+static void add_choice(const struct choice *choice, size_t first, size_t count, rule_block *window)
 {
-    for (size_t i = 0; i < choice->count; i++)
-        rule_set_add(choice->sets[i], first, words, window);
+    rule_set_add_all(choice->sets, choice->count, first, count, window);
 }
 
-/* Keeps of the candidates those that the condition lets through. False: none is left. */
-static bool keep(const struct condition *condition, const struct choice *choice, size_t first,
-                 size_t words, uint64_t *candidates)
+/* Keeps of the candidates those that the condition lets through. */
+static void keep(const struct condition *condition, const struct choice *choice, size_t first,
+                 size_t count, rule_block *candidates)
 {
-    uint64_t chosen[WINDOW_WORDS] = {0}, left = 0;
+    rule_block chosen[WINDOW];
 
-    add_choice(choice, first, words, chosen);
-    for (size_t i = 0; i < words; i++) {
+    memset(chosen, 0, count * sizeof *chosen);
+    add_choice(choice, first, count, chosen);
+    for (size_t i = 0; i < count; i++)
         candidates[i] &= chosen[i] | ~condition->listed[first + i];
-        left |= candidates[i];
-    }
-    return left != 0;
 }
 
-static bool has_bit(const uint64_t *words, size_t bit)
-{
-    return words[bit / 64] >> bit % 64 & 1;
-}
-
-static size_t first_bit(const uint64_t *words)
-{
-    size_t i = 0;
-
-    while (!words[i])
-        i++;
-    return i * 64 + (size_t)__builtin_ctzll(words[i]);
-}
-
-/* Judges the rules of `words` words from word `first` on. */
+/* Judges the rules of `count` blocks from block `first` on. */
 static enum rules_result find_in_window(const struct rules *rules, const struct choice *choices,
-                                        bool has_address, size_t first, size_t words,
+                                        bool has_address, size_t first, size_t count,
                                         struct rules_match *ret_match)
 {
-    const struct condition *addresses = &rules->conditions[CONDITION_ADDRESS];
-    uint64_t by_address[WINDOW_WORDS] = {0}, matching[WINDOW_WORDS], candidates[WINDOW_WORDS];
-    uint64_t left = 0;
+    const struct condition *conditions = rules->conditions;
+    rule_block by_address[WINDOW], matching[WINDOW], candidates[WINDOW];
     size_t bit;
 
-    memcpy(matching, rules->any_destination + first, words * sizeof *matching);
-    add_choice(&choices[CONDITION_NAME], first, words, matching);
-    add_choice(&choices[CONDITION_SUFFIX], first, words, matching);
-    add_choice(&choices[CONDITION_ADDRESS], first, words, by_address);
-    for (size_t i = 0; i < words; i++) {
+    memset(by_address, 0, count * sizeof *by_address);
+    memcpy(matching, rules->any_destination + first, count * sizeof *matching);
+    add_choice(&choices[CONDITION_NAME], first, count, matching);
+    add_choice(&choices[CONDITION_SUFFIX], first, count, matching);
+    add_choice(&choices[CONDITION_ADDRESS], first, count, by_address);
+    for (size_t i = 0; i < count; i++) {
         matching[i] |= by_address[i];
-        candidates[i] = matching[i] | (has_address ? 0 : addresses->listed[first + i]);
-        left |= candidates[i];
+        candidates[i] = matching[i];
+        if (!has_address)
+            candidates[i] |= conditions[CONDITION_ADDRESS].listed[first + i];
     }
-    if (!left)
-        return RULES_NONE;
     for (int kind = CONDITION_LISTENER; kind <= CONDITION_PORT; kind++) {
-        const struct condition *condition = &rules->conditions[kind];
-
-        if (!condition->is_open && !keep(condition, &choices[kind], first, words, candidates))
+        if (rule_bit_first(candidates, count) == SIZE_MAX)
             return RULES_NONE;
+        if (!conditions[kind].is_open)
+            keep(&conditions[kind], &choices[kind], first, count, candidates);
     }
-    bit = first_bit(candidates);
-    *ret_match = (struct rules_match){(unsigned)(first * 64 + bit), has_bit(by_address, bit)};
-    return has_bit(matching, bit) ? RULES_MATCH : RULES_NEEDS_ADDRESS;
+    bit = rule_bit_first(candidates, count);
+    if (bit == SIZE_MAX)
+        return RULES_NONE;
+    *ret_match =
+        (struct rules_match){(unsigned)(first * RULES_A_BLOCK + bit), rule_bit(by_address, bit)};
+    return rule_bit(matching, bit) ? RULES_MATCH : RULES_NEEDS_ADDRESS;
 }
 
 enum rules_result rules_find(const struct rules *rules, const struct rules_request *request,
                              struct rules_match *ret_match)
 {
-    size_t all = rule_words(rules->count);
+    size_t all = rule_blocks(rules->count);
+    bool has_address = request->address.family != IP_NONE;
     struct choice choices[CONDITION_KINDS];
 
     choose_all(rules, request, choices);
-    for (size_t first = 0; first < all; first += WINDOW_WORDS) {
-        size_t words = all - first < WINDOW_WORDS ? all - first : WINDOW_WORDS;
-        enum rules_result result = find_in_window(
-            rules, choices, request->address.family != IP_NONE, first, words, ret_match);
+    for (size_t first = 0; first < all; first += WINDOW) {
+        size_t count = all - first < WINDOW ? all - first : WINDOW;
+        enum rules_result result =
+            find_in_window(rules, choices, has_address, first, count, ret_match);
 
         if (result != RULES_NONE)
             return result;

@@ -128,7 +128,7 @@ size_t text_table_find_behind_dots(const struct text_table *table, const char *t
     uint64_t hash = hash_start;
     size_t found = 0;
 
-    for (size_t start = n; start-- > 1 && found < max;) {
+    for (size_t start = n; start-- > 2 && found < max;) {
         uint32_t number;
 
         hash = hash_byte(hash, text[start]);

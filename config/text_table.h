@@ -24,9 +24,9 @@ uint32_t text_table_count(const struct text_table *table);
 /* The number of this text; TEXT_NONE: it is not there. */
 uint32_t text_table_find(const struct text_table *table, const char *text, size_t n);
 
-/* The numbers of all texts that stand behind one of the dots of `text`, to its end: of "a.b.c"
- * those of "b.c" and "c". One pass over the bytes, from the last one. Writes `max` at most and
- * returns how many. */
+/* The numbers of all texts that stand behind one of the dots of `text` (not its first byte), to its
+ * end: of "a.b.c" those of "b.c" and "c". One pass over the bytes, from the last one. Writes `max`
+ * at most and returns how many. */
 size_t text_table_find_behind_dots(const struct text_table *table, const char *text, size_t n,
                                    uint32_t *ret_numbers, size_t max);
 

@@ -238,18 +238,18 @@ static void port_ask(struct question *q, unsigned i)
     q->request.address = v4(0x08080808);
 }
 
-/* Networks around one address in all lengths; the port tells them apart. */
+/* Networks of all 33 lengths around one address; the port tells the rules apart. */
 static void nested_rule(struct config_rule *rule, unsigned i)
 {
-    struct ip_address ip = {.family = IP_V6};
+    unsigned bits = i % 33;
 
-    add_network(rule, ip, i % 129);
+    add_network(rule, v4(bits ? 0x08080808 & ~0U << (32 - bits) : 0), bits);
     set_ports(rule, 1 + i, 1 + i);
 }
 
 static void nested_ask(struct question *q, unsigned i)
 {
-    q->request.address.family = IP_V6;
+    q->request.address = v4(0x08080808);
     q->request.port = (uint16_t)(1 + i);
 }
 

@@ -185,6 +185,7 @@ Test(rules, suffix_is_every_name_below_and_not_itself)
     says(rules, "name=a.notexample.com", "none");
     says(rules, "name=a.example.com.evil", "none");
     says(rules, "name=com", "none");
+    says(rules, "name=.example.com", "none"); /* nor what is no name */
     says(RULES("destination=*.com"), "name=a.example.com", "0");
     says(RULES("destination=*.com"), "name=com", "none");
     says(RULES("destination=*.a.a"), "name=a.a.a", "0");

@@ -67,7 +67,7 @@ Test(text_table, endings_are_those_behind_dots)
     cr_assert_eq(text_table_find_behind_dots(table, "z.a.b.c", 7, found, COUNT(found)), 3);
     cr_assert(found[2] == given[2]);
     cr_assert_eq(text_table_find_behind_dots(table, "bb.c", 4, found, COUNT(found)), 1);
-    cr_assert_eq(text_table_find_behind_dots(table, ".c", 2, found, COUNT(found)), 1);
+    cr_assert_eq(text_table_find_behind_dots(table, ".c", 2, found, COUNT(found)), 0);
     cr_assert_eq(text_table_find_behind_dots(table, "c", 1, found, COUNT(found)), 0);
     cr_assert_eq(text_table_find_behind_dots(table, "x.y", 3, found, COUNT(found)), 0);
     cr_assert_eq(text_table_find_behind_dots(table, "", 0, found, COUNT(found)), 0);
@@ -127,7 +127,7 @@ Test(text_table, says_what_comparing_every_text_says)
 
             for (size_t i = 0; i < COUNT(texts); i++) {
                 size_t length = strlen(texts[i]);
-                bool is_ending = length && n > length && text[n - length - 1] == '.' &&
+                bool is_ending = length && n > length + 1 && text[n - length - 1] == '.' &&
                                  strcmp(text + n - length, texts[i]) == 0;
                 bool is_found = false;
 
