@@ -58,7 +58,8 @@ bool privileges_find(const struct config *config, struct privileges *ret)
     if (!find_user(&p) || !find_group(&p))
         return false;
     /* A daemon that is that user already (systemd did it) has nothing to change. */
-    changes = (p.uid >= 0 && (uid_t)p.uid != geteuid()) || (p.gid >= 0 && (gid_t)p.gid != getegid());
+    changes =
+        (p.uid >= 0 && (uid_t)p.uid != geteuid()) || (p.gid >= 0 && (gid_t)p.gid != getegid());
     if (changes && geteuid() != 0)
         return fail(p.user ? "user" : "group", p.user ? p.user : p.group,
                     "only root may change the identity");
