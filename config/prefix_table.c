@@ -116,6 +116,7 @@ static struct prefix_table *shrunk(struct prefix_table *table)
     struct prefix_table *smaller =
         realloc(table, sizeof *table + table->count * sizeof *table->rows);
 
+    // cppcheck-suppress memleak
     return smaller ? smaller : table;
 }
 

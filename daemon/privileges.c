@@ -28,7 +28,7 @@ static bool find_user(struct privileges *p)
     if (!p->user)
         return true;
     errno = 0;
-    entry = getpwnam(p->user);
+    entry = getpwnam(p->user); // cppcheck-suppress getpwnamCalled
     if (!entry)
         return fail("user", p->user, lookup_error("there is no such user"));
     p->uid = entry->pw_uid;
@@ -43,7 +43,7 @@ static bool find_group(struct privileges *p)
     if (!p->group)
         return true;
     errno = 0;
-    entry = getgrnam(p->group);
+    entry = getgrnam(p->group); // cppcheck-suppress getgrnamCalled
     if (!entry)
         return fail("group", p->group, lookup_error("there is no such group"));
     p->gid = entry->gr_gid;

@@ -301,7 +301,7 @@ struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snaps
 
         plan->entries[i] = (struct worker_plan_entry){
             .id = set->id,
-            .fd = set->stays ? -1 : set->fds[index],
+            .fd = set->fds ? set->fds[index] : -1, /* none: it stays */
             .listener = &snapshot->listeners[set->listener],
         };
         if (set->fds)

@@ -34,7 +34,11 @@ char *folder_read(const char *path)
     size_t size = 0, n;
     char *text = calloc(1, 1);
 
-    while (file && text && (text = realloc(text, size + 4097)) != NULL) {
+    while (file && text) {
+        char *more = realloc(text, size + 4097);
+
+        cr_assert(more);
+        text = more;
         n = fread(text + size, 1, 4096, file);
         size += n;
         text[size] = '\0';

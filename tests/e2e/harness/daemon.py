@@ -106,7 +106,7 @@ class Daemon:
         """What the listener is bound to but for unix sockets, as (host, port), in the order of the log."""
         found = []
         for record in self.records(event="listening", listener=listener):
-            if record["address"].startswith("unix:"):
+            if record["address"].startswith("/"):
                 continue
             host, _, port = record["address"].rpartition(":")
             found.append((host.strip("[]"), int(port)))
