@@ -121,11 +121,7 @@ def test_an_address_that_cannot_be_bound_changes_nothing(served, through, keep):
         main=MAIN,
         one={"listen": f"127.0.0.1:{taken.port}"},
         two={"listen": "127.0.0.1:0"},
-<<<<<<< HEAD
         three={"listen": "192.0.2.1:0", "open_proxy": "yes"},
-=======
-        three={"listen": "192.0.2.1:0", "allow": "192.0.2.2"},
->>>>>>> e2e
     )
     descriptors = served.descriptors()
     reload(served, text, event="reload_failed")

@@ -34,7 +34,8 @@ char *folder_read(const char *path)
     size_t size = 0, n;
     char *text = calloc(1, 1);
 
-    while (file && text) {
+    cr_assert(text);
+    while (file) {
         char *more = realloc(text, size + 4097);
 
         cr_assert(more);
@@ -47,6 +48,5 @@ char *folder_read(const char *path)
     }
     if (file)
         fclose(file);
-    cr_assert(text);
     return text;
 }
