@@ -212,3 +212,32 @@ def test_stderr_is_the_log_if_nothing_else_is_said(launch, keep):
     wait.until(lambda: "event=ready" in daemon.errors(), daemon.story)
     events = [parse(line)["event"] for line in daemon.errors().splitlines()]
     assert events.index("listening") < events.index("ready")
+
+
+def test_sighup_opens_a_rotated_file_again(daemon, through, dial, keep):
+    address = daemon.address()
+    first, _, _ = one_session(daemon, through, keep)
+    daemon.session(first)
+    rotated = daemon.log_path.rename(daemon.log_path.with_suffix(".1"))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(event="reload")
+    before = rotated.read_bytes()
+    second = dial(daemon, address=address)
+    second.reset()
+    daemon.session(second)
+    assert rotated.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_opened_again_goes_on(launch, tmp_path, dial):
+    """As after setuid or chroot: here its folder got another name."""
+    (tmp_path / "old").mkdir()
+    text = config_text({"log_target": f"file:{tmp_path}/old/log"}, {"main": {"listen": "127.0.0.1:0"}})
+    daemon = launch(text, log_path=tmp_path / "new" / "log")
+    wait.until((tmp_path / "old" / "log").exists, "the log")
+    (tmp_path / "old").rename(tmp_path / "new")
+    daemon.ready()
+    daemon.signal(signal.SIGHUP)
+    assert "No such file" in daemon.wait_for(event="log_reopen", level="error")["message"]
+    client = dial(daemon)
+    client.reset()
+    daemon.session(client)
