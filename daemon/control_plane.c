@@ -222,6 +222,7 @@ static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void stop(struct control_plane *cp)
 {
+    cp->draining = true; /* a SIGTERM that is handled after a SIGINT takes nothing back */
     log_message(LOG_LEVEL_NOTICE, "stop", "stopping at once");
     workers_command(&cp->serving.workers, WORKER_STOP);
 }
