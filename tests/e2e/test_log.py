@@ -254,3 +254,13 @@ def test_a_reload_gets_away_from_a_reader_that_is_stuck(launch, tmp_path, dial):
     lines = [record["client"] for record in read + daemon.records() if record["event"] == "session"]
     assert sorted(lines) == sorted(clients)
     assert daemon.records(event="session"), "the pipe was not full"
+
+
+def test_without_stderr_nothing_else_takes_its_place(launch, dial, keep):
+    """Descriptor 2 would be the next one to be opened, and would get the log."""
+    with bound() as probe:
+        address = probe.getsockname()
+    text = config_text({"log_target": "stderr"}, {"main": {"listen": "%s:%d" % address}})
+    daemon = launch(text, prefix=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    serve_until_ready(dial, daemon, address, keep(Echo()))
+    assert [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
