@@ -121,9 +121,10 @@ def test_without_a_reader_it_does_not_start_and_says_so(host, launch, target):
     assert daemon.errors() == f"pairsocksd: cannot open the log {where}: No such file or directory\n"
 
 
-def test_errors_of_the_start_are_on_stderr_too(host, launch, target):
+def test_errors_of_the_start_are_on_stderr_too(host, launch, keep, target):
     host.reader(target)
-    text = config_text({"log_target": target}, {"main": {"listen": "192.0.2.1:1"}})
+    held = keep(Listener())
+    text = config_text({"log_target": target}, {"main": {"listen": f"127.0.0.1:{held.port}"}})
     daemon = launch(text, log_path=host.log_path, prefix=host.prefix)
     assert daemon.exit_code() == 1
     assert "event=listen " in daemon.errors()
@@ -189,9 +190,58 @@ def test_sighup_connects_again(start, keep, target):
     reader.stop()
     reader.start()
     daemon.signal(signal.SIGHUP)
-    daemon.wait_for(event="reload")
+    daemon.wait_for(event="reloaded")
     daemon.session(a_session(daemon, keep(Echo())))
     assert not daemon.records(event="log_reopen")
+
+
+def reload(daemon, **keys):
+    """Writes a file with these keys of [daemon] and says so to the daemon."""
+    text = config_text({"workers": 1, **keys}, {"main": {"listen": "127.0.0.1:0"}})
+    (daemon.folder / "pairsocks.ini").write_text(text)
+    daemon.signal(signal.SIGHUP)
+
+
+def test_a_reload_changes_the_target_there_and_back(start, keep, tmp_path, target):
+    daemon, reader = start()
+    echo = keep(Echo())
+    daemon.session(a_session(daemon, echo))
+    there, address = daemon.log_path, daemon.address()
+    reload(daemon, log_target=f"file:{tmp_path}/log", log_format="json")
+    daemon.log_path = tmp_path / "log"
+    daemon.wait_for(event="reloaded")
+    with Client.open(address) as client:
+        client.connect("socks5", *echo.address)
+    daemon.session(client)
+    assert daemon.log_text().startswith("{")
+    told = len(reader.entries)
+    reload(daemon, log_target=target)
+    daemon.log_path = there
+    daemon.wait_for(event="reloaded")
+    assert len(reader.entries) > told
+    assert "reload_failed" not in there.read_text() + (tmp_path / "log").read_text()
+
+
+def test_a_reload_to_a_target_without_a_reader_changes_nothing(host, launch, keep, tmp_path, target):
+    text = config_text({"log_target": f"file:{tmp_path}/log"}, {"main": {"listen": "127.0.0.1:0"}})
+    daemon = launch(text, log_path=tmp_path / "log", prefix=host.prefix).ready()
+    reload(daemon, log_target=target, log_format="json", log_level="error")
+    daemon.wait_for(event="reload_failed")
+    assert "cannot open the log /" in daemon.log_text()
+    daemon.session(a_session(daemon, keep(Echo())))
+    assert "{" not in daemon.log_text()
+
+
+def test_a_reload_takes_all_that_waits_away_from_a_reader_that_is_stuck(start, tmp_path, target):
+    daemon, reader = start()
+    reader.pause()
+    refused_sessions(daemon, 300)
+    reload(daemon, log_target=f"file:{tmp_path}/log")
+    new = tmp_path / "log"
+    wait.until(lambda: new.exists() and "event=session" in new.read_text(), "the reload")
+    reader.resume()
+    wait.until(lambda: counted(daemon)[0] + new.read_text().count("event=session") == 300, daemon.story)
+    assert "event=log_lost" not in daemon.log_text() + new.read_text()
 
 
 def test_a_name_of_any_length_fits_into_a_datagram(start, target):
