@@ -92,11 +92,25 @@ static uint32_t find_wider(const struct prefix_table *table, uint32_t number, ui
     return wider;
 }
 
+static bool is_new(const struct draft *drafts, size_t i)
+{
+    return i == 0 || draft_compare(&drafts[i - 1], &drafts[i]) != 0;
+}
+
+static size_t count_different(const struct draft *drafts, size_t count)
+{
+    size_t different = 0;
+
+    for (size_t i = 0; i < count; i++)
+        different += is_new(drafts, i);
+    return different;
+}
+
 static void add_rows(struct prefix_table *table, const struct draft *drafts, size_t count,
                      uint32_t *ret_numbers)
 {
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || draft_compare(&drafts[i - 1], &drafts[i]) != 0) {
+        if (is_new(drafts, i)) {
             uint32_t number = table->count++;
 
             table->rows[number] = drafts[i].row;
@@ -110,34 +124,21 @@ static void add_rows(struct prefix_table *table, const struct draft *drafts, siz
     }
 }
 
-/* Room was made for all given prefixes, of which many may have been equal. */
-static struct prefix_table *shrunk(struct prefix_table *table)
-{
-    struct prefix_table *smaller =
-        realloc(table, sizeof *table + table->count * sizeof *table->rows);
-
-    // cppcheck-suppress memleak
-    return smaller ? smaller : table;
-}
-
 struct prefix_table *prefix_table_new(const struct ip_prefix *prefixes, size_t count,
                                       uint32_t *ret_numbers)
 {
-    struct draft *drafts = NULL;
-    struct prefix_table *table = NULL;
+    struct prefix_table *table;
+    struct draft *drafts;
 
     if (count >= PREFIX_NONE)
         return NULL;
     drafts = calloc(count + 1, sizeof *drafts);
-    table = calloc(1, sizeof *table + count * sizeof *table->rows);
-    if (drafts && table) {
-        draft_all(drafts, prefixes, count);
+    if (!drafts)
+        return NULL;
+    draft_all(drafts, prefixes, count);
+    table = calloc(1, sizeof *table + count_different(drafts, count) * sizeof *table->rows);
+    if (table)
         add_rows(table, drafts, count, ret_numbers);
-        table = shrunk(table);
-    } else {
-        free(table);
-        table = NULL;
-    }
     free(drafts);
     return table;
 }

@@ -119,6 +119,8 @@ uint32_t text_table_count(const struct text_table *table)
 
 uint32_t text_table_find(const struct text_table *table, const char *text, size_t n)
 {
+    if (table->count == 0)
+        return TEXT_NONE;
     return find_slot(table, hash_text(text, n), text, n)->number;
 }
 
@@ -128,6 +130,8 @@ size_t text_table_find_behind_dots(const struct text_table *table, const char *t
     uint64_t hash = hash_start;
     size_t found = 0;
 
+    if (table->count == 0)
+        return 0;
     for (size_t start = n; start-- > 2 && found < max;) {
         uint32_t number;
 
