@@ -89,7 +89,7 @@ def test_log_level_filters(start, keep, target):
     a_session(daemon, keep(Echo()))
     daemon.signal(signal.SIGTERM)
     assert daemon.exit_code() == 0
-    daemon.wait_for(event="end")
+    wait.until(lambda: daemon.records(event="end"), "the reader to have read it all")
     assert daemon.records(event="ready") and not daemon.records(event="session")
 
 
