@@ -30,8 +30,15 @@ struct config *config_load(const char *file, FILE *errors)
         fprintf(errors, "%s: %s\n", file, strerror(errno));
         return NULL;
     }
-    config = loader_run(in, file, errors);
+    config = config_read(in, file, errors);
     fclose(in);
+    return config;
+}
+
+struct config *config_read(FILE *in, const char *file, FILE *errors)
+{
+    struct config *config = loader_run(in, file, errors);
+
     if (config && !(config->file = strdup(file))) {
         fprintf(errors, "%s: %s\n", file, strerror(ENOMEM));
         config_unref(config);

@@ -131,6 +131,9 @@ struct config {
  * network. */
 struct config *config_load(const char *file, FILE *errors);
 
+/* The same from an open file; `file` is its name in messages. */
+struct config *config_read(FILE *in, const char *file, FILE *errors);
+
 /* What is served without a file: 127.0.0.1:1080 and [::1]:1080. NULL only without memory. */
 struct config *config_default(void);
 

@@ -7,6 +7,7 @@
 #include "daemon/serving.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct control_plane {
     struct ev_loop *loop;
     struct serving serving;
     const char *file;      /* borrowed from the command line; NULL: none was given or found */
+    int folder;            /* that the file is in, beyond the reach of a chroot; -1 = none needed */
     atomic_uint ended;     /* workers */
     atomic_uint following; /* workers that have not taken up the last configuration yet */
     bool reloading;        /* until they have */
@@ -74,11 +76,54 @@ static void log_lines(char *text)
             log_message(LOG_LEVEL_ERROR, "reload", "%s", line);
 }
 
+/* From inside a chroot the file is opened by way of its folder, which was opened before. */
+static struct config *load(const struct control_plane *cp, FILE *errors)
+{
+    struct config *config = NULL;
+    const char *slash;
+    FILE *in;
+    int fd;
+
+    if (!cp->file)
+        return config_default();
+    if (cp->folder < 0)
+        return config_load(cp->file, errors);
+    slash = strrchr(cp->file, '/');
+    fd = openat(cp->folder, slash ? slash + 1 : cp->file, O_RDONLY | O_CLOEXEC);
+    in = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (in) {
+        config = config_read(in, cp->file, errors);
+        fclose(in);
+    } else {
+        fprintf(errors, "%s: %s\n", cp->file, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+    }
+    return config;
+}
+
+/* Before the chroot. */
+static bool open_folder(struct control_plane *cp, const struct config *config)
+{
+    const char *slash = cp->file ? strrchr(cp->file, '/') : NULL;
+    char *name;
+
+    if (!config->chroot || !cp->file)
+        return true;
+    name = slash ? strndup(cp->file, (size_t)(slash - cp->file) + 1) : strdup(".");
+    cp->folder = name ? open(name, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    free(name);
+    if (cp->folder < 0)
+        log_message(LOG_LEVEL_ERROR, "start", "cannot open the folder of %s: %s", cp->file,
+                    strerror(errno));
+    return cp->folder >= 0;
+}
+
 /* Everything that may fail. False: nothing has changed, and `errors` or the log says why. */
 static bool prepare(struct control_plane *cp, FILE *errors, struct log_change **ret_log,
                     struct serving_change *ret)
 {
-    struct config *config = cp->file ? config_load(cp->file, errors) : config_default();
+    struct config *config = load(cp, errors);
 
     if (!config)
         return false;
@@ -177,6 +222,7 @@ static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void stop(struct control_plane *cp)
 {
+    cp->draining = true; /* a SIGTERM that is handled after a SIGINT takes nothing back */
     log_message(LOG_LEVEL_NOTICE, "stop", "stopping at once");
     workers_command(&cp->serving.workers, WORKER_STOP);
 }
@@ -298,7 +344,8 @@ static bool start(struct control_plane *cp, struct config *config)
     if (!serving_prepare(serving, config, &change))
         return false;
     watch(cp);
-    if (!privileges_drop(&serving->privileges) || !start_workers(cp)) {
+    if (!open_folder(cp, change.snapshot->config) || !privileges_drop(&serving->privileges) ||
+        !start_workers(cp)) {
         serving_discard(serving, &change);
         return false;
     }
@@ -312,7 +359,7 @@ static bool start(struct control_plane *cp, struct config *config)
 
 int control_plane_run(struct config *config, const char *file)
 {
-    struct control_plane cp = {.file = file};
+    struct control_plane cp = {.file = file, .folder = -1};
     int status = 1;
 
     cp.loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
@@ -331,5 +378,7 @@ int control_plane_run(struct config *config, const char *file)
     serving_done(&cp.serving);
     ignore_signals(&cp);
     ev_loop_destroy(cp.loop);
+    if (cp.folder >= 0)
+        close(cp.folder);
     return status;
 }

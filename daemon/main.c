@@ -5,6 +5,7 @@
 
 #include <config.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -89,6 +90,20 @@ static int answer(const struct command_line *command_line, const struct config *
     return EXIT_FAILURE;
 }
 
+/* Where one of them is closed the next socket would take its place, and get the lines that are for
+ * stderr. */
+static bool hold_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return fd > STDERR_FILENO;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line command_line = {0};
@@ -107,7 +122,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     status = EXIT_FAILURE;
-    if (log_open(config)) {
+    if (hold_standard_descriptors() && log_open(config)) {
         status = control_plane_run(config, command_line.file);
         log_close();
     } else {

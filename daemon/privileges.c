@@ -28,7 +28,7 @@ static bool find_user(struct privileges *p)
     if (!p->user)
         return true;
     errno = 0;
-    entry = getpwnam(p->user);
+    entry = getpwnam(p->user); // cppcheck-suppress getpwnamCalled
     if (!entry)
         return fail("user", p->user, lookup_error("there is no such user"));
     p->uid = entry->pw_uid;
@@ -43,7 +43,7 @@ static bool find_group(struct privileges *p)
     if (!p->group)
         return true;
     errno = 0;
-    entry = getgrnam(p->group);
+    entry = getgrnam(p->group); // cppcheck-suppress getgrnamCalled
     if (!entry)
         return fail("group", p->group, lookup_error("there is no such group"));
     p->gid = entry->gr_gid;
@@ -58,7 +58,8 @@ bool privileges_find(const struct config *config, struct privileges *ret)
     if (!find_user(&p) || !find_group(&p))
         return false;
     /* A daemon that is that user already (systemd did it) has nothing to change. */
-    changes = (p.uid >= 0 && (uid_t)p.uid != geteuid()) || (p.gid >= 0 && (gid_t)p.gid != getegid());
+    changes =
+        (p.uid >= 0 && (uid_t)p.uid != geteuid()) || (p.gid >= 0 && (gid_t)p.gid != getegid());
     if (changes && geteuid() != 0)
         return fail(p.user ? "user" : "group", p.user ? p.user : p.group,
                     "only root may change the identity");

@@ -44,8 +44,8 @@ struct session {
     struct ip_address target_ip; /* as the client gave it */
     struct ip_address asked_ip;  /* the address that it means, also when it came as a name's text */
     uint16_t target_port;
-    uint8_t command; /* enum socks_command as asked, 0 = none yet */
-    uint8_t state;   /* enum session_state */
+    uint8_t command;              /* enum socks_command as asked, 0 = none yet */
+    uint8_t state;                /* enum session_state */
     bool is_queued, on_probation; /* see queue.h */
     bool host_counted;            /* has a place in the gate's count of hosts */
     bool keepalive_set;

@@ -59,8 +59,7 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
 
 void snapshot_unref(struct snapshot *snapshot)
 {
-    if (!snapshot ||
-        atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
+    if (!snapshot || atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
         return;
     for (unsigned i = 0; snapshot->listeners && i < snapshot->config->listener_count; i++) {
         gate_unref(snapshot->listeners[i].gate);

@@ -117,8 +117,8 @@ static bool open_tcp(struct socket_set *set, const struct sockets *current, unsi
         !listener_probe(&set->asked, set->v6_only, ret_error))
         return false;
     for (unsigned i = 0; i < workers; i++) {
-        set->fds[i] = listener_open_socket(&set->bound, backlog, true, set->v6_only, &set->bound,
-                                           ret_error);
+        set->fds[i] =
+            listener_open_socket(&set->bound, backlog, true, set->v6_only, &set->bound, ret_error);
         if (set->fds[i] < 0)
             return false;
     }
@@ -301,7 +301,7 @@ struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snaps
 
         plan->entries[i] = (struct worker_plan_entry){
             .id = set->id,
-            .fd = set->stays ? -1 : set->fds[index],
+            .fd = set->fds ? set->fds[index] : -1, /* none: it stays */
             .listener = &snapshot->listeners[set->listener],
         };
         if (set->fds)

@@ -9,8 +9,8 @@
 
 /* One address, on which each worker has a socket of its own (of a unix path they share one). */
 struct socket_set {
-    unsigned id; /* the workers know it by this */
-    unsigned listener; /* which one of the snapshot */
+    unsigned id;             /* the workers know it by this */
+    unsigned listener;       /* which one of the snapshot */
     const struct gate *gate; /* borrowed: that listener's */
     struct ip_endpoint asked, bound;
     char *unix_path; /* owned; NULL: an address */

@@ -61,10 +61,10 @@ struct worker {
     struct snapshot *snapshot;         /* a reference; NULL before the first plan */
     struct session_list sessions;
     struct queue_inbox evicted; /* sessions of ours that must leave a queue */
-    uint64_t now;                 /* ms, monotonic, of this turn of the loop */
+    uint64_t now;               /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
-    bool closing;       /* its listeners are closed: it ends with its last session */
-    atomic_int command; /* enum worker_command */
+    bool closing;                     /* its listeners are closed: it ends with its last session */
+    atomic_int command;               /* enum worker_command */
     struct worker_plan *_Atomic plan; /* to be taken up; owned */
 };
 
@@ -72,7 +72,7 @@ struct worker {
 struct workers {
     struct worker *worker;
     unsigned count;
-    struct limit sessions;        /* by descriptors */
+    struct limit sessions;         /* by descriptors */
     void (*ended)(void *context);  /* called in the worker's thread when it ends */
     void (*serves)(void *context); /* likewise, when it serves as the last plan says */
     void *context;

@@ -212,3 +212,55 @@ def test_stderr_is_the_log_if_nothing_else_is_said(launch, keep):
     wait.until(lambda: "event=ready" in daemon.errors(), daemon.story)
     events = [parse(line)["event"] for line in daemon.errors().splitlines()]
     assert events.index("listening") < events.index("ready")
+
+
+def test_a_file_that_cannot_be_opened_again_goes_on(launch, tmp_path, dial):
+    """As after setuid or chroot: here its folder got another name."""
+    (tmp_path / "old").mkdir()
+    text = config_text({"log_target": f"file:{tmp_path}/old/log"}, {"main": {"listen": "127.0.0.1:0"}})
+    daemon = launch(text, log_path=tmp_path / "new" / "log")
+    wait.until((tmp_path / "old" / "log").exists, "the log")
+    (tmp_path / "old").rename(tmp_path / "new")
+    daemon.ready()
+    daemon.signal(signal.SIGHUP)
+    assert "No such file" in daemon.wait_for(event="log_reopen", level="error")["message"]
+    client = dial(daemon)
+    client.reset()
+    daemon.session(client)
+
+
+def test_a_reload_gets_away_from_a_reader_that_is_stuck(launch, tmp_path, dial):
+    """stderr is a full pipe; no line that waits for it is lost."""
+    text = config_text({"workers": 1}, {"main": {"listen": "127.0.0.1:0"}})
+    daemon = launch(text, stderr=subprocess.PIPE, log_path=tmp_path / "log")
+    pipe = daemon.process.stderr
+    told = b""
+    while b"event=ready" not in told:
+        told += os.read(pipe.fileno(), 1 << 16)
+    address = ("127.0.0.1", int(re.search(rb"address=127\.0\.0\.1:(\d+)", told).group(1)))
+    clients = []
+    for _ in range(300):
+        with dial(daemon, address=address) as client:
+            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            client.expect_closed()
+            clients.append(client.local)
+    (daemon.folder / "pairsocks.ini").write_text(text.replace("[daemon]", f"[daemon]\nlog_target = file:{tmp_path}/log"))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(event="reloaded")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.exit_code() == 0
+    read = [parse(line) for line in pipe.read().decode().splitlines()]
+    pipe.close()
+    lines = [record["client"] for record in read + daemon.records() if record["event"] == "session"]
+    assert sorted(lines) == sorted(clients)
+    assert daemon.records(event="session"), "the pipe was not full"
+
+
+def test_without_stderr_nothing_else_takes_its_place(launch, dial, keep):
+    """Descriptor 2 would be the next one to be opened, and would get the log."""
+    with bound() as probe:
+        address = probe.getsockname()
+    text = config_text({"log_target": "stderr"}, {"main": {"listen": "%s:%d" % address}})
+    daemon = launch(text, prefix=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    serve_until_ready(dial, daemon, address, keep(Echo()))
+    assert [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3

@@ -190,3 +190,14 @@ def test_a_new_daemon_takes_the_address_right_after_the_old_one_ended(daemon, th
     assert daemon.exit_code(3) == 0
     again = pairsocks(listen=f"{host}:{port}")
     dial(again).greet5()
+
+
+def test_sigterm_and_sigint_together_stop_at_once(daemon, through, keep):
+    """Both are pending at once, and the kernel's order is not the sender's."""
+    client, _ = through(daemon, keep(Listener()))
+    daemon.signal(signal.SIGSTOP)
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGINT)
+    daemon.signal(signal.SIGCONT)
+    client.expect_reset()
+    assert daemon.exit_code(3) == 0

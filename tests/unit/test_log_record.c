@@ -309,3 +309,69 @@ Test(log_record, session_line_with_the_worst_name_is_whole)
         cr_assert_arr_eq(r.bytes + r.length - strlen(last), last, strlen(last));
     }
 }
+
+/* Reading back: keys and values as they stand in the line. */
+static void expect_field(enum log_format format, const char **at, const struct log_record *r,
+                         const char *key, const char *value)
+{
+    struct log_field field;
+
+    cr_assert(log_record_next(format, at, r->bytes + r->length, &field), "no %s", key);
+    cr_assert_eq(field.key_length, strlen(key));
+    cr_assert_arr_eq(field.key, key, field.key_length);
+    cr_assert_eq(field.value_length, strlen(value), "%.*s", (int)field.value_length, field.value);
+    cr_assert_arr_eq(field.value, value, field.value_length);
+}
+
+Test(log_record, fields_are_read_back_as_they_stand)
+{
+    for (int f = 0; f < 2; f++) {
+        bool json = formats[f] == LOG_JSON;
+        struct log_record r;
+        struct log_field field;
+        const char *at = r.bytes;
+
+        log_record_begin(&r, formats[f]);
+        log_record_string(&r, "event", "session");
+        log_record_number(&r, "id", 42);
+        log_record_string(&r, "user", "");
+        log_record_string(&r, "a", "b c=\"d\\");
+        log_record_string(&r, "n", "\n,}{:");
+        log_record_number(&r, "z", 0);
+        log_record_end(&r);
+        expect_field(formats[f], &at, &r, "event", "session");
+        expect_field(formats[f], &at, &r, "id", "42");
+        expect_field(formats[f], &at, &r, "user", json ? "" : "-");
+        expect_field(formats[f], &at, &r, "a", "b c=\\\"d\\\\");
+        expect_field(formats[f], &at, &r, "n", json ? "\\u000a,}{:" : "\\x0a,}{:");
+        expect_field(formats[f], &at, &r, "z", "0");
+        cr_assert_not(log_record_next(formats[f], &at, r.bytes + r.length, &field));
+        cr_assert_not(log_record_next(formats[f], &at, r.bytes + r.length, &field));
+    }
+}
+
+Test(log_record, record_without_fields_is_read_back_as_none)
+{
+    for (int f = 0; f < 2; f++) {
+        struct log_record r;
+        struct log_field field;
+        const char *at = r.bytes;
+
+        log_record_begin(&r, formats[f]);
+        log_record_end(&r);
+        cr_assert_not(log_record_next(formats[f], &at, r.bytes + r.length, &field));
+    }
+}
+
+Test(log_record, head_says_what_the_line_is)
+{
+    for (int f = 0; f < 2; f++) {
+        struct log_record r;
+
+        log_record_begin(&r, formats[f]);
+        log_record_string(&r, "a", "b");
+        log_record_end(&r);
+        cr_assert_eq(r.head.format, formats[f]);
+        cr_assert_eq(r.head.length, r.length);
+    }
+}

@@ -18,10 +18,11 @@ REPORT = re.compile(
 )
 
 
-def config_text(daemon=None, listeners=None):
-    """The text of a file: {"key": value or [values]} of [daemon], and of each listener by its name."""
+def config_text(daemon=None, listeners=None, rules=None):
+    """The text of a file: {"key": value or [values]} of [daemon], and of each listener and rule by its name."""
     sections = [("daemon", daemon or {})]
     sections += [(f"listener {name}", keys) for name, keys in (listeners or {}).items()]
+    sections += [(f"rule {name}", keys) for name, keys in (rules or {}).items()]
     lines = []
     for name, keys in sections:
         lines.append(f"[{name}]")
@@ -102,9 +103,11 @@ class Daemon:
         return self
 
     def addresses(self, listener="main"):
-        """What the listener is bound to, as (host, port), in the order of the log."""
+        """What the listener is bound to but for unix sockets, as (host, port), in the order of the log."""
         found = []
         for record in self.records(event="listening", listener=listener):
+            if record["address"].startswith("/"):
+                continue
             host, _, port = record["address"].rpartition(":")
             found.append((host.strip("[]"), int(port)))
         return found

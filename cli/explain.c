@@ -1,0 +1,310 @@
+/* explain.c - `pairsocks explain`: which rule decides about a request, and why none before it does.
+ * It asks policy_judge() as the daemon does, first with the name and then with its address; why a
+ * rule is not the one comes from rules_compare(). From the file alone: it never resolves, and never
+ * talks to a daemon. */
+#include "cli/verb.h"
+#include "config/policy.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct question {
+    const char *file; /* NULL: the built-in default */
+    const char *listener;
+    const char *host;
+    struct ip_address address; /* of --address */
+    bool help;
+    struct rules_request request; /* but for the listener, the name and the address */
+};
+
+/* ---- the command line */
+
+static bool parse_address(const char *option, const char *text, struct ip_address *ret)
+{
+    if (ip_parse(text, strlen(text), ret))
+        return true;
+    fprintf(stderr, "pairsocks explain: --%s: not an address: %s\n", option, text);
+    return false;
+}
+
+static bool parse_command(const char *text, unsigned *ret)
+{
+    static const struct {
+        const char *name;
+        enum command command;
+    } commands[] = {{"connect", COMMAND_CONNECT}, {"bind", COMMAND_BIND}, {"udp", COMMAND_UDP}};
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(text, commands[i].name) == 0) {
+            *ret = commands[i].command;
+            return true;
+        }
+    }
+    fprintf(stderr, "pairsocks explain: --command: %s (connect, bind, udp)\n", text);
+    return false;
+}
+
+static bool parse_options(int argc, char **argv, struct question *q)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},  {"listener", required_argument, NULL, 'l'},
+        {"client", required_argument, NULL, 'f'},  {"user", required_argument, NULL, 'u'},
+        {"address", required_argument, NULL, 'a'}, {"command", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        bool ok = true;
+
+        switch (c) {
+        case 'c':
+            q->file = optarg;
+            break;
+        case 'l':
+            q->listener = optarg;
+            break;
+        case 'f':
+            ok = parse_address("client", optarg, &q->request.client);
+            break;
+        case 'u':
+            q->request.user = optarg;
+            break;
+        case 'a':
+            ok = parse_address("address", optarg, &q->address);
+            break;
+        case 'm':
+            ok = parse_command(optarg, &q->request.command);
+            break;
+        case 'h':
+            q->help = true;
+            return true;
+        default:
+            return false;
+        }
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool parse_command_line(int argc, char **argv, struct question *q)
+{
+    if (!parse_options(argc, argv, q))
+        return false;
+    if (q->help)
+        return true;
+    if (!q->listener) {
+        fputs("pairsocks explain: --listener is missing\n", stderr);
+        return false;
+    }
+    if (argc - optind != 2) {
+        fputs("pairsocks explain: HOST and PORT are wanted\n", stderr);
+        return false;
+    }
+    q->host = argv[optind];
+    if (!port_parse(argv[optind + 1], strlen(argv[optind + 1]), &q->request.port)) {
+        fprintf(stderr, "pairsocks explain: not a port: %s\n", argv[optind + 1]);
+        return false;
+    }
+    if (!q->file && access(CONFIG_DEFAULT_FILE, F_OK) == 0)
+        q->file = CONFIG_DEFAULT_FILE;
+    return true;
+}
+
+/* ---- the answer */
+
+static const char *mismatch_text(enum rules_mismatch mismatch)
+{
+    switch (mismatch) {
+    case RULES_MATCHES:
+        break;
+    case RULES_OTHER_LISTENER:
+        return "other listener";
+    case RULES_OTHER_CLIENT:
+        return "other client";
+    case RULES_OTHER_USER:
+        return "other user";
+    case RULES_OTHER_COMMAND:
+        return "other command";
+    case RULES_OTHER_PORT:
+        return "other port";
+    case RULES_OTHER_DESTINATION:
+        return "other destination";
+    }
+    return "";
+}
+
+/* One line for each rule up to the first that matches, or needs the address; returns it, NULL: none. */
+static const struct config_rule *print_rules(const struct config *config,
+                                             const struct rules_request *request)
+{
+    for (unsigned i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules_in_order[i];
+        bool needs_address = false;
+        enum rules_mismatch mismatch = rules_compare(rule, request, &needs_address);
+
+        printf("rule %s (%u of %u): ", rule->name, i + 1, config->rule_count);
+        if (mismatch == RULES_MATCHES) {
+            puts(needs_address ? "needs the address" : "matches");
+            return rule;
+        }
+        printf("does not match: %s\n", mismatch_text(mismatch));
+    }
+    return NULL;
+}
+
+static void print_decision(const struct policy_decision *decision)
+{
+    char error[STREAM_ERROR_NAME_MAX];
+
+    if (decision->verdict == POLICY_RESOLVE) {
+        printf("decision: depends on the address\nrule: %s\n"
+               "note: give one of the name's addresses with --address\n",
+               decision->rule->name);
+        return;
+    }
+    printf("decision: %s\n", decision->verdict == POLICY_DENY ? "deny" : "allow");
+    if (decision->guard_range)
+        printf("rule: guard (%s)\n", decision->guard_range);
+    else
+        printf("rule: %s\n", decision->rule ? decision->rule->name : "default");
+    printf("error: %s\n", stream_error_name(&decision->error, error));
+}
+
+static bool listens_on(const struct config *config, uint16_t port)
+{
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+
+        for (unsigned j = 0; j < listener->address_count; j++)
+            if (!listener->addresses[j].unix_path && listener->addresses[j].endpoint.port == port)
+                return true;
+    }
+    return false;
+}
+
+/* What else is in the request's way. */
+static void print_reservations(const struct config *config, const struct rules_request *request,
+                               const struct policy_decision *decision)
+{
+    if (request->command != COMMAND_CONNECT)
+        puts("note: this version serves connect only: protocol.command.unsupported");
+    if (decision->verdict != POLICY_ALLOW)
+        return;
+    if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)
+        puts("note: the guard still judges each of the name's addresses: give one with --address");
+    if (decision->is_guarded && listens_on(config, request->port))
+        puts("note: the guard denies this port on the daemon's own addresses");
+}
+
+static void explain_host(const struct config *config, const struct question *q,
+                         struct rules_request *request)
+{
+    struct policy_decision decision = policy_judge(config, request);
+    bool by_name = request->name && decision.verdict == POLICY_DENY;
+    const struct config_rule *rule;
+
+    if (request->name && !by_name && q->address.family != IP_NONE) {
+        request->address = q->address;
+        decision = policy_judge(config, request);
+    }
+    rule = print_rules(config, request);
+    assert(decision.guard_range || decision.rule == rule);
+    (void)rule;
+    print_decision(&decision);
+    if (by_name && q->address.family != IP_NONE)
+        puts("note: the name is denied before it is resolved: its addresses do not matter");
+    print_reservations(config, request, &decision);
+}
+
+static void explain_invalid(void)
+{
+    struct stream_error error = stream_error_of(ERROR_RESOLVER_INVALID);
+    char name[STREAM_ERROR_NAME_MAX];
+
+    printf("decision: deny\nrule: none\nerror: %s\n"
+           "note: neither a name nor an address in its plain spelling: refused before any rule\n",
+           stream_error_name(&error, name));
+}
+
+static bool find_listener(const struct config *config, const char *name, unsigned *ret)
+{
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        if (strcmp(config->listeners[i].name, name) == 0) {
+            *ret = i;
+            return true;
+        }
+    }
+    fprintf(stderr, "pairsocks explain: no such listener: %s (there is", name);
+    for (unsigned i = 0; i < config->listener_count; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", config->listeners[i].name);
+    fputs(")\n", stderr);
+    return false;
+}
+
+static int explain(const struct config *config, const struct question *q)
+{
+    struct rules_request request = q->request;
+    size_t n = strlen(q->host);
+
+    if (!find_listener(config, q->listener, &request.listener))
+        return EXIT_USAGE;
+    switch (host_classify(q->host, n, &request.address)) {
+    case HOST_INVALID:
+        explain_invalid();
+        return EXIT_SUCCESS;
+    case HOST_NAME:
+        request.name = q->host;
+        request.name_length = n;
+        break;
+    case HOST_ADDRESS:
+        if (q->address.family == IP_NONE)
+            break;
+        fputs("pairsocks explain: --address is for a name: HOST is an address\n", stderr);
+        return EXIT_USAGE;
+    }
+    explain_host(config, q, &request);
+    return EXIT_SUCCESS;
+}
+
+static int run(const struct verb *verb, int argc, char **argv)
+{
+    struct question q = {.request.command = COMMAND_CONNECT};
+    struct config *config;
+    int status;
+
+    if (!parse_command_line(argc, argv, &q))
+        return verb_bad_usage(verb);
+    if (q.help)
+        return verb_help(verb);
+    config = q.file ? config_load(q.file, stderr) : config_default();
+    if (!config)
+        return EXIT_FAILURE;
+    status = explain(config, &q);
+    config_unref(config);
+    return status;
+}
+
+const struct verb verb_explain = {
+    .name = "explain",
+    .arguments = "[-c FILE] --listener L [--client A] [--user U] [--address A]\n"
+                 "                         [--command connect|bind|udp] HOST PORT",
+    .summary = "which rule decides about a request, and why, from the file alone",
+    .options =
+        "Which rule decides about a request, and why none before it does, from the file alone.\n"
+        "\n"
+        "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
+        "                     else the built-in default\n"
+        "      --listener L   the listener that is asked\n"
+        "      --client A     the client's address; else it has none\n"
+        "      --user U       the client's identity: alice, ident:alice, cert:NAME; else none\n"
+        "      --address A    one of the addresses of the name HOST\n"
+        "      --command C    connect (the default), bind or udp\n"
+        "      --help         prints this",
+    .run = run,
+};

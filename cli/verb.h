@@ -1,0 +1,25 @@
+/* verb.h - what `pairsocks` can be told to do: one `const struct verb` for each, defined in the file
+ * that does it and listed in main.c. */
+#ifndef PAIRSOCKS_VERB_H
+#define PAIRSOCKS_VERB_H
+
+enum { EXIT_USAGE = 2 };
+
+struct verb {
+    const char *name;
+    const char *arguments; /* for the usage, behind the name */
+    const char *summary;   /* one line */
+    const char *options;   /* lines for the usage */
+    /* argv[0] is `pairsocks NAME`. Returns the exit status. */
+    int (*run)(const struct verb *verb, int argc, char **argv);
+};
+
+extern const struct verb verb_explain;
+
+/* To stdout; returns the exit status. */
+int verb_help(const struct verb *verb);
+
+/* To stderr, behind whatever was said about what is wrong; returns EXIT_USAGE. */
+int verb_bad_usage(const struct verb *verb);
+
+#endif
