@@ -155,11 +155,7 @@ static const char *const embeddings[] = {
     "64:ff9b::%1:%2",
     "2002:%1:%2::",
     "2002:%1:%2::1",
-<<<<<<< HEAD
-    ("2002:%1:%2:ffff" LAST),
-=======
     "2002:%1:%2:ffff:ffff:ffff:ffff:ffff",
->>>>>>> rules
     "2001:0:%1:%2::f7f7:f7f7", /* Teredo: the server; its client is 8.8.8.8 */
     "2001:0:%1:%2:8000:63bf:f7f7:f7f7",
     "2001:0:808:808::~1:~2", /* the client; its server is 8.8.8.8 */
