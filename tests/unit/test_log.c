@@ -336,7 +336,7 @@ Test(log, reader_that_reads_again_is_told_how_many_lines_are_missing)
 
 /* ---- many threads ---- */
 
-enum { THREADS = 4, LINES = 20000, CHANGES = 60 };
+enum { THREADS = 4, LINES = 4000, CHANGES = 60 };
 
 static atomic_uint finished;
 
