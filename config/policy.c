@@ -15,11 +15,22 @@ static struct policy_decision deny(const struct config_rule *rule, enum stream_e
     };
 }
 
-/* The forbidden range of what the client chose; NULL: none that is known yet. */
-static const char *range_of(const struct rules_request *request)
+static bool lists_addresses(const struct config_rule *rule)
+{
+    for (unsigned i = 0; rule && i < rule->destination_count; i++)
+        if (rule->destinations[i].kind == PATTERN_PREFIX)
+            return true;
+    return false;
+}
+
+/* The forbidden range of what the client chose; NULL: none that is known yet. A local name's address
+ * may be one that the rule lists. */
+static const char *range_of(const struct rules_request *request, const struct config_rule *rule)
 {
     if (request->address.family != IP_NONE)
         return guard_range(&request->address);
+    if (lists_addresses(rule))
+        return NULL;
     return request->name && host_name_is_localhost(request->name, request->name_length) ? "loopback"
                                                                                         : NULL;
 }
@@ -44,7 +55,7 @@ struct policy_decision policy_judge(const struct config *config,
         return deny(decision.rule, ERROR_POLICY_RULE_DENIED, NULL);
     if (!listener->is_guarded || match.by_address)
         return decision;
-    range = range_of(request);
+    range = range_of(request, decision.rule);
     if (range)
         return deny(NULL, ERROR_POLICY_GUARD_DENIED, range);
     decision.is_guarded = request->address.family != IP_NONE;

@@ -23,8 +23,8 @@ struct policy_decision {
                         listening ports are to be denied, too */
 };
 
-/* Names below localhost are denied by the guard without an address, unless a rule needs the
- * address. */
+/* Names below localhost are denied by the guard without an address, unless the rule that matches
+ * needs the address or lists any. */
 struct policy_decision policy_judge(const struct config *config,
                                     const struct rules_request *request);
 

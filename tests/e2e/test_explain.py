@@ -185,9 +185,17 @@ def test_the_guard_overrides_a_name_and_not_an_address(ask):
 
 
 def test_localhost_is_denied_before_its_address_is_known(ask):
-    rules = "[rule both]\ndestination = localhost, 127.0.0.1\naction = allow\n"
-    _, answer, _ = ask(rules, "--address", "127.0.0.1", "localhost", 80, listener="guarded")
+    rules = "[rule name]\ndestination = localhost\naction = allow\n"
+    _, answer, notes = ask(rules, "--address", "127.0.0.1", "localhost", 80, listener="guarded")
     assert answer == deny("guard (loopback)", "policy.guard.denied")
+    assert len(notes) == 1 and "do not matter" in notes[0]
+
+
+def test_localhost_is_allowed_by_a_rule_that_lists_its_address_too(ask):
+    rules = "[rule both]\ndestination = localhost, 127.0.0.1\naction = allow\n"
+    ask_localhost = lambda *address: ask(rules, *address, "localhost", 80, listener="guarded")[1]
+    assert ask_localhost() == allow("both") == ask_localhost("--address", "127.0.0.1")
+    assert ask_localhost("--address", "::1") == deny("guard (loopback)", "policy.guard.denied")
 
 
 def test_what_the_guard_has_still_to_judge_is_noted(ask):

@@ -252,7 +252,7 @@ def test_an_odd_numeral_is_an_invalid_name_whatever_the_rules_say(ruled, dial, d
     assert dns.queries == []
 
 
-@pytest.mark.parametrize("destination", ["127.0.0.1", "127.0.0.0/8"])
+@pytest.mark.parametrize("destination", ["127.0.0.1", "127.0.0.0/8", "localhost, 127.0.0.1"])
 def test_an_allow_rule_that_lists_the_address_overrides_the_guard(ruled, dial, dns, keep, destination):
     daemon = ruled({"inside": {**ALLOW, "destination": destination}}, guard="yes")
     target = keep(Listener())

@@ -158,6 +158,17 @@ Test(policy, local_name_is_resolved_when_a_rule_needs_the_address)
     judges(rules, GUARDED, "name=localhost port=5432 address=::1", "guard", -1);
 }
 
+Test(policy, local_name_is_resolved_when_its_rule_lists_addresses_beside_it)
+{
+    const char *const *rules = RULES("destination=localhost,127.0.0.1");
+
+    judges(rules, GUARDED, "name=localhost", "allow", 0);
+    judges(rules, GUARDED, "name=localhost address=127.0.0.1", "allow", 0);
+    judges(rules, GUARDED, "name=localhost address=::1", "guard", -1);
+    judges(RULES("destination=localhost", "destination=127.0.0.1"), GUARDED, "name=localhost",
+           "guard", -1);
+}
+
 Test(policy, rule_that_lists_the_address_or_its_network_overrides_the_guard)
 {
     judges(RULES("destination=10.0.0.1"), GUARDED, "address=10.0.0.1", "allow", 0);
