@@ -66,7 +66,7 @@ void descriptors_divide(struct workers *workers, const struct config *config)
 void descriptors_bound_sessions(struct workers *workers, const struct config *config,
                                 unsigned addresses)
 {
-    uint64_t files = files_allowed(), wanted = 0;
+    uint64_t files = files_allowed(), wanted = 0, before = atomic_load(&workers->sessions.max);
     uint64_t a_worker = FILES_A_WORKER +
                         (FILES_A_PIPE + FILES_AN_ATTEMPT) * (uint64_t)workers->worker[0].pipes.max +
                         FILES_A_LISTENER * (uint64_t)addresses;
@@ -76,10 +76,11 @@ void descriptors_bound_sessions(struct workers *workers, const struct config *co
         workers_resume_listeners(workers);
     for (unsigned i = 0; i < config->listener_count; i++)
         wanted += (uint64_t)config->listeners[i].max_connections;
-    if (wanted > allowed)
+    if (wanted > allowed && (wanted != workers->sessions_wanted || allowed != before))
         log_message(LOG_LEVEL_WARNING, "limits",
                     "the descriptor limit of %llu (max_files) allows %llu sessions at a time, "
                     "max_connections asks for %llu",
                     (unsigned long long)files, (unsigned long long)allowed,
                     (unsigned long long)wanted);
+    workers->sessions_wanted = wanted;
 }

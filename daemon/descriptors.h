@@ -10,7 +10,7 @@
 void descriptors_divide(struct workers *workers, const struct config *config);
 
 /* Bounds the sessions by what `addresses` listening addresses leave; warns when the configuration
- * asks for more. At the start, and at every reload. */
+ * asks for more, once for the same figures. At the start, and at every reload. */
 void descriptors_bound_sessions(struct workers *workers, const struct config *config,
                                 unsigned addresses);
 

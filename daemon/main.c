@@ -2,6 +2,7 @@
 #include "config/dump.h"
 #include "daemon/control_plane.h"
 #include "daemon/log.h"
+#include "daemon/privileges.h"
 
 #include <config.h>
 #include <errno.h>
@@ -122,7 +123,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     status = EXIT_FAILURE;
-    if (hold_standard_descriptors() && log_open(config)) {
+    if (hold_standard_descriptors() && privileges_forbid_new(config) && log_open(config)) {
         status = control_plane_run(config, command_line.file);
         log_close();
     } else {

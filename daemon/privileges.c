@@ -71,6 +71,12 @@ bool privileges_find(const struct config *config, struct privileges *ret)
     return true;
 }
 
+bool privileges_forbid_new(const struct config *config)
+{
+    return !(config->user || config->group || config->chroot) ||
+           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
 bool privileges_drop(const struct privileges *p)
 {
     if (p->uid >= 0 && initgroups(p->user, (gid_t)p->gid) != 0) /* reads /etc/group */
@@ -83,8 +89,5 @@ bool privileges_drop(const struct privileges *p)
         return fail("group", p->group ? p->group : p->user, strerror(errno));
     if (p->uid >= 0 && setresuid((uid_t)p->uid, (uid_t)p->uid, (uid_t)p->uid) != 0)
         return fail("user", p->user, strerror(errno));
-    /* Nothing that the daemon runs or becomes gets it back. */
-    if ((p->uid > 0 || p->chroot) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return fail("user", p->user ? p->user : "-", strerror(errno));
     return true;
 }

@@ -73,6 +73,7 @@ struct workers {
     struct worker *worker;
     unsigned count;
     struct limit sessions;         /* by descriptors */
+    uint64_t sessions_wanted;      /* by the configuration's max_connections */
     void (*ended)(void *context);  /* called in the worker's thread when it ends */
     void (*serves)(void *context); /* likewise, when it serves as the last plan says */
     void *context;

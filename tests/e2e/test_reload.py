@@ -163,6 +163,15 @@ def test_what_needs_a_restart_is_said(served):
     assert "workers" in served.wait_for(event="reload", level="warning")["message"]
 
 
+def test_too_few_descriptors_are_told_once_for_the_same_figures(pairsocks):
+    daemon = pairsocks(files=400)
+    warned = lambda: [record["message"] for record in daemon.records(event="limits", level="warning")]
+    reload(daemon)
+    assert len(warned()) == 1
+    reload(daemon, ini(daemon).read_text().replace("[listener main]", "[listener main]\nmax_connections = 5000"))
+    assert len(warned()) == 2 and "5000" in warned()[1]
+
+
 def test_the_log_file_is_opened_again(served):
     old = served.log_path.with_suffix(".old")
     served.log_path.rename(old)

@@ -1,10 +1,7 @@
-"""Which clients are let in: allow and deny, max_per_host, unix sockets; and the identity that serves them."""
+"""Which clients are let in: allow and deny, max_per_host, unix sockets."""
 
 import contextlib
-import os
 import pathlib
-import pwd
-import shutil
 import signal
 import socket
 import stat
@@ -341,53 +338,3 @@ def test_a_file_that_is_no_socket_is_left_alone(launch, path):
     daemon = launch(config_text({"log_target": "stderr"}, {"main": {"listen": f"unix:{path}"}}))
     assert daemon.exit_code() == 1
     assert path.read_text() == "precious"
-
-
-# --- user
-
-
-@pytest.fixture
-def as_nobody(launch):
-    """A ready daemon with user=nobody, in a folder of that user."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may become somebody else")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="ps"))
-    try:
-        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-        keys = {"workers": 2, "user": "nobody", "log_target": f"file:{folder}/log"}
-        ini = folder / "pairsocks.ini"
-        ini.write_text(config_text(keys, {"main": {"listen": "127.0.0.1:0"}}))
-        daemon = launch(arguments=["-c", str(ini)], log_path=folder / "log").ready()
-        daemon.ini = ini
-        yield daemon
-        daemon.finish()
-    finally:
-        shutil.rmtree(folder)
-
-
-def test_every_thread_serves_as_the_user(as_nobody, keep):
-    nobody = pwd.getpwnam("nobody")
-    for task in os.listdir(f"/proc/{as_nobody.pid}/task"):
-        status = pathlib.Path(f"/proc/{as_nobody.pid}/task/{task}/status").read_text()
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        assert fields["Uid"].split() == [str(nobody.pw_uid)] * 4
-        assert fields["Gid"].split() == [str(nobody.pw_gid)] * 4
-        assert int(fields["CapEff"], 16) == 0
-    assert let_in(as_nobody)
-
-
-def test_as_another_user_a_readable_file_is_read_again(as_nobody):
-    as_nobody.ini.write_text(as_nobody.ini.read_text() + "allow = 127.0.0.2\n")
-    as_nobody.signal(signal.SIGHUP)
-    as_nobody.wait_for(event="reloaded")
-    assert let_in(as_nobody, "127.0.0.2")
-    assert not let_in(as_nobody, "127.0.0.1")
-
-
-def test_as_another_user_an_unreadable_file_is_told_and_changes_nothing(as_nobody):
-    as_nobody.ini.write_text(as_nobody.ini.read_text() + "allow = 127.0.0.2\n")
-    as_nobody.ini.chmod(0o600)
-    as_nobody.signal(signal.SIGHUP)
-    as_nobody.wait_for(event="reload_failed")
-    assert "Permission denied" in as_nobody.wait_for(event="reload", level="error")["message"]
-    assert let_in(as_nobody, "127.0.0.1")

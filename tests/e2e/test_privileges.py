@@ -1,0 +1,149 @@
+"""From root to `user`, `group` and `chroot`, once everything is open; and what a reload can still do then."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import tempfile
+
+import pytest
+
+from harness.daemon import config_text
+from harness.dns import A, Scripted
+from harness.socks import Client, greeting
+from harness.targets import Listener
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+@pytest.fixture
+def folder():
+    """A folder of nobody's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become somebody else")
+    path = pathlib.Path(tempfile.mkdtemp(prefix="ps"))
+    os.chown(path, NOBODY.pw_uid, -1)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def serving(folder, launch):
+    """serving(key=value of [daemon]): a ready daemon in that folder, which has `.ini`."""
+    daemons = []
+
+    def start(log="log", listen="127.0.0.1:0", **keys):
+        ini = folder / "pairsocks.ini"
+        ini.write_text(config_text({"workers": 2, "log_target": f"file:{folder / log}", **keys}, {"main": {"listen": listen}}))
+        # A sanitizer's leak check needs /proc, which no chroot of ours has.
+        environment = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"} if "chroot" in keys else None
+        daemon = launch(arguments=["-c", str(ini)], log_path=folder / log, environment=environment).ready()
+        daemon.ini = ini
+        daemons.append(daemon)
+        return daemon
+
+    yield start
+    for daemon in daemons:
+        daemon.finish()
+
+
+@pytest.fixture
+def root(folder):
+    """An empty folder to be the root."""
+    (folder / "root").mkdir()
+    return folder / "root"
+
+
+def serves(daemon, target, host=None):
+    with Client.open(daemon.addresses()[-1]) as client:
+        client.connect("socks5", host or target.host, target.port)
+        target.accept().close()
+
+
+def reload(daemon, event="reloaded", **more):
+    text = daemon.ini.read_text()
+    for before, after in more.items():
+        text = text.replace(before, after)
+    daemon.ini.write_text(text)
+    count = len(daemon.records(event=event))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(count + 1, event=event)
+
+
+def identities(daemon):
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        status = pathlib.Path(f"/proc/{daemon.pid}/task/{task}/status").read_text()
+        yield dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+
+
+# --- user
+
+
+def test_every_thread_serves_as_the_user(serving, keep):
+    daemon = serving(user="nobody")
+    for fields in identities(daemon):
+        assert fields["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+        assert fields["Gid"].split() == [str(NOBODY.pw_gid)] * 4
+        assert int(fields["CapEff"], 16) == 0
+        assert fields["NoNewPrivs"] == "1"
+    serves(daemon, keep(Listener()))
+
+
+def test_as_another_user_a_readable_file_is_read_again(serving, keep):
+    daemon = serving(user="nobody")
+    reload(daemon, **{"workers = 2": "workers = 2\nlog_format = json"})
+    serves(daemon, keep(Listener()))
+    assert daemon.wait_for(event="session")["listener"] == "main"
+    assert daemon.log_text().splitlines()[-1].startswith("{")
+
+
+def test_as_another_user_an_unreadable_file_is_told_and_changes_nothing(serving, keep):
+    daemon = serving(user="nobody")
+    daemon.ini.chmod(0o600)
+    reload(daemon, event="reload_failed")
+    assert "Permission denied" in daemon.wait_for(event="reload", level="error")["message"]
+    serves(daemon, keep(Listener()))
+
+
+# --- chroot
+
+
+def test_every_thread_serves_inside_the_root_as_the_user(serving, root, keep):
+    daemon = serving(user="nobody", chroot=root)
+    for task in os.listdir(f"/proc/{daemon.pid}/task"):
+        assert os.readlink(f"/proc/{daemon.pid}/task/{task}/root") == str(root)
+        assert os.readlink(f"/proc/{daemon.pid}/task/{task}/cwd") == str(root)
+    assert all(fields["Uid"].split() == [str(NOBODY.pw_uid)] * 4 for fields in identities(daemon))
+    serves(daemon, keep(Listener()))
+
+
+def test_in_a_chroot_names_are_resolved_before_and_after_a_reload(serving, root, keep):
+    dns, target = keep(Scripted()), keep(Listener())
+    daemon = serving(chroot=root, nameserver=dns.nameserver)
+    serves(daemon, target, dns.name("before.test", a=["127.0.0.1"]))
+    reload(daemon)
+    serves(daemon, target, dns.name("after.test", a=["127.0.0.1"]))
+
+
+def test_in_a_chroot_the_file_outside_is_read_again_and_a_new_address_bound(serving, root, keep):
+    daemon = serving(user="nobody", chroot=root)
+    reload(daemon, **{"127.0.0.1:0": "127.0.0.1:0, 127.0.0.2:0"})
+    assert [host for host, _ in daemon.addresses()] == ["127.0.0.1", "127.0.0.2"]
+    serves(daemon, keep(Listener()))
+
+
+def test_in_a_chroot_a_log_out_of_reach_stays_open_and_an_error_says_so(serving, root, keep):
+    daemon = serving(chroot=root)
+    reload(daemon)
+    said = daemon.wait_for(event="log_reopen", level="error")
+    assert (said["path"], said["message"]) == (str(daemon.log_path), "No such file or directory")
+    serves(daemon, keep(Listener()))
+    daemon.wait_for(event="session")
+
+
+def test_a_root_that_is_not_there_ends_the_start(folder, launch):
+    keys = {"log_target": "stderr", "chroot": folder / "none"}
+    daemon = launch(config_text(keys, {"main": {"listen": "127.0.0.1:0"}}))
+    assert daemon.exit_code() == 1
+    assert "chroot" in daemon.errors() and "No such file" in daemon.errors()
