@@ -21,6 +21,7 @@ enum error_domain {
     ERROR_DOMAIN_TIMEOUT,
     ERROR_DOMAIN_CLIENT,
     ERROR_DOMAIN_DAEMON,
+    ERROR_DOMAIN_AUTH,
 };
 
 /* Subdomains of ERROR_DOMAIN_SOCKS: the numbers of the CFStream socket additions. */
@@ -51,7 +52,9 @@ enum error_protocol {
     SUBDOMAIN_PROTOCOL_LOOKS_LIKE,
     SUBDOMAIN_PROTOCOL_COMMAND,
     SUBDOMAIN_PROTOCOL_ADDRESS,
+    SUBDOMAIN_PROTOCOL_PROXY,
 };
+enum error_auth { SUBDOMAIN_AUTH_PASSWORD = 1, SUBDOMAIN_AUTH_IDENT };
 
 /* A row that stands for every code of its subdomain that has no row of its own. Where its name
  * ends in a dot the code is written behind it in decimal. */
@@ -84,6 +87,7 @@ enum error_protocol {
     ROW(RESOLVER_SERVER_FAILED,       RESOLVER, SUBDOMAIN_RESOLVER_SERVER, 1, "resolver.server.failed", 91, 4, 502) \
     ROW(POLICY_LIMIT_QUEUE,           POLICY, SUBDOMAIN_POLICY_LIMIT, 1, "policy.limit.queue", 0, 1, 503) \
     ROW(POLICY_LIMIT_HOST,            POLICY, SUBDOMAIN_POLICY_LIMIT, 3, "policy.limit.host", 0, 1, 503) \
+    ROW(POLICY_LIMIT_USER,            POLICY, SUBDOMAIN_POLICY_LIMIT, 4, "policy.limit.user", 0, 1, 503) \
     ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 0, 1, 503) \
     ROW(POLICY_RULE_DENIED,           POLICY, SUBDOMAIN_POLICY_RULE, 1, "policy.rule.denied", 91, 2, 403) \
     ROW(POLICY_GUARD_DENIED,          POLICY, SUBDOMAIN_POLICY_GUARD, 1, "policy.guard.denied", 91, 2, 403) \
@@ -94,10 +98,16 @@ enum error_protocol {
     ROW(PROTOCOL_LOOKS_LIKE_SSH,      PROTOCOL, SUBDOMAIN_PROTOCOL_LOOKS_LIKE, 3, "protocol.looks-like.ssh", 0, 0, 0) \
     ROW(PROTOCOL_COMMAND_UNSUPPORTED, PROTOCOL, SUBDOMAIN_PROTOCOL_COMMAND, 1, "protocol.command.unsupported", 91, 7, 405) \
     ROW(PROTOCOL_ADDRESS_UNSUPPORTED, PROTOCOL, SUBDOMAIN_PROTOCOL_ADDRESS, 1, "protocol.address.unsupported", 91, 8, 400) \
+    ROW(PROTOCOL_PROXY_BAD,           PROTOCOL, SUBDOMAIN_PROTOCOL_PROXY, 1, "protocol.proxy.bad", 0, 0, 0) \
+    ROW(AUTH_PASSWORD_FAILED,         AUTH, SUBDOMAIN_AUTH_PASSWORD, 1, "auth.password.failed", 93, 1, 407) \
+    ROW(AUTH_PASSWORD_BUSY,           AUTH, SUBDOMAIN_AUTH_PASSWORD, 2, "auth.password.busy", 91, 1, 503) \
+    ROW(AUTH_IDENT_NO_ANSWER,         AUTH, SUBDOMAIN_AUTH_IDENT, 1, "auth.ident.no-answer", 92, 0xFF, 403) \
+    ROW(AUTH_IDENT_OTHER_USER,        AUTH, SUBDOMAIN_AUTH_IDENT, 2, "auth.ident.other-user", 93, 0xFF, 403) \
     ROW(TIMEOUT_HANDSHAKE,            TIMEOUT, 1, 1, "timeout.handshake", 0, 0, 408) \
     ROW(TIMEOUT_IDLE,                 TIMEOUT, 2, 1, "timeout.idle", 0, 0, 0) \
     ROW(TIMEOUT_HALF_CLOSE,           TIMEOUT, 3, 1, "timeout.half-close", 0, 0, 0) \
     ROW(CLIENT_GONE,                  CLIENT, 1, 1, "client.gone", 0, 0, 0) \
+    ROW(DAEMON_CLOSED_BY_ADMIN,       DAEMON, 2, 1, "daemon.closed-by-admin", 0, 0, 0) \
     ROW(DAEMON_DRAINED,               DAEMON, 1, 1, "daemon.drained", 0, 0, 0) \
     ROW(SOCKS_BAD_RESPONSE_ADDRESS,   SOCKS, SUBDOMAIN_SOCKS_NONE, 1, "socks.none.bad-response-address", 91, 1, 502) \
     ROW(SOCKS_BAD_STATE,              SOCKS, SUBDOMAIN_SOCKS_NONE, 2, "stream.state.bad-state", 91, 1, 502) \

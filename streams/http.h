@@ -1,0 +1,59 @@
+/* http.h - the part of HTTP/1.1 that a CONNECT proxy speaks as a server (RFC 9110, 9.3.6; RFC
+ * 9112). Pure: no I/O, no allocation. The head of a request is read line by line, so that nobody
+ * ever holds more of it than one line: each call consumes the whole lines that are there. */
+#ifndef PAIRSOCKS_HTTP_H
+#define PAIRSOCKS_HTTP_H
+
+#include "streams/address.h"
+#include "streams/cursor.h"
+#include "streams/error.h"
+#include "streams/socks.h"
+
+#define HTTP_LINE_MAX 4000 /* ours, as the next: a line with its end, and the whole head */
+#define HTTP_HEAD_MAX 8192
+#define HTTP_USER_MAX 255 /* as RFC 1929 has it: the same users */
+#define HTTP_PASSWORD_MAX 255
+
+/* Of a Proxy-Authorization header of the Basic scheme (RFC 7617). Bytes are opaque, NUL included.
+ * The caller wipes it. */
+struct http_credentials {
+    bool present;        /* there was such a header; also one that makes no sense, see is_bad */
+    bool is_bad;         /* another scheme, bad base64, no colon, or too long: no user has it */
+    uint8_t user_length; /* may be 0 */
+    uint8_t password_length;
+    char user[HTTP_USER_MAX + 1]; /* NUL-terminated for convenience */
+    char password[HTTP_PASSWORD_MAX + 1];
+};
+
+/* Zeroed to begin with; the result once the parser says DONE. */
+struct http_request {
+    uint8_t stage;          /* the parser's own */
+    bool is_connect;        /* the method */
+    uint16_t head_size;     /* bytes consumed so far */
+    struct socks_host host; /* of CONNECT: an address literal is parsed ([V6] in brackets) */
+    uint16_t port;
+    struct http_credentials credentials;
+};
+
+/* Reads on. DONE: the head ended with its empty line, and `in` stands behind it. MORE: all whole
+ * lines are consumed. BAD, with *ret_error:
+ * - protocol.request.bad: not HTTP/1.x; a request line or field that RFC 9112 forbids (a blank
+ *   before the colon, obs-fold, NUL or other control characters, a bare CR); a line or head that is too
+ *   long; a target that is not HOST:PORT with a port from 1 to 65535 (no user information); a
+ *   Content-Length other than 0 or a Transfer-Encoding; two Proxy-Authorization fields;
+ * - protocol.command.unsupported: the whole head came, and the method is not CONNECT. `is_connect`
+ *   is false;
+ * - resolver.name.invalid: an empty host, or one longer than 255 bytes.
+ * A line may end in LF alone (RFC 9112, 2.2), and one empty line before the request line is
+ * skipped. */
+enum parse http_parse_request(struct cursor *in, struct http_request *request,
+                              struct stream_error *ret_error);
+
+#define HTTP_REPLY_MAX 512
+
+/* The reply to CONNECT: 200 for an error of none, else the status of the error's row with a body of
+ * one plain sentence that names the error, and `Connection: close`; 407 with Proxy-Authenticate:
+ * Basic, 405 with Allow: CONNECT. 0 for an error whose row has no status. */
+size_t http_write_reply(const struct stream_error *error, char *out);
+
+#endif
