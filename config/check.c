@@ -126,8 +126,8 @@ bool check_covers_family(const struct host_pattern *patterns, unsigned count, bo
     return true;
 }
 
-/* config.md, "open_proxy". Each protocol that is served lets the client choose a target, and
- * nothing but its address says who it is. */
+/* config.md, "open_proxy". Each protocol that is served lets the client choose a target; what an
+ * identd says proves nothing, for it is the stranger's own. */
 static void judge_openness(const struct config_listener *listener, const struct check_place *place,
                            struct faults *faults)
 {
@@ -136,6 +136,8 @@ static void judge_openness(const struct config_listener *listener, const struct 
     char section[128], text[ENDPOINT_TEXT_MAX];
     FILE *out;
 
+    if (!(listener->auth & (AUTH_NONE | AUTH_IDENT)))
+        return;
     if (!open || listener->open_proxy || listener->default_deny || place->is_doubtful)
         return;
     if (!anybody && !check_covers_family(listener->allow, listener->allow_count, &anybody))
@@ -147,7 +149,7 @@ static void judge_openness(const struct config_listener *listener, const struct 
     out = faults_begin(faults, place->line, section, "open_proxy");
     fprintf(out,
             "strangers could reach any target through %s (add `allow` with the addresses of your "
-            "clients, or `default = deny` and rules that allow; or say `open_proxy = yes`)",
+            "clients, or `auth = password`, or `default = deny` and rules that allow; or say `open_proxy = yes`)",
             text);
 }
 
@@ -163,6 +165,7 @@ void check_config(struct config *config, const struct references *references,
         resolve(config, &references->items[i], faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
         config->listeners[i].is_guarded = is_guarded(&config->listeners[i]);
+        check_auth(config, i, &places[i], faults);
         judge_openness(&config->listeners[i], &places[i], faults);
     }
 }

@@ -16,6 +16,10 @@ struct check_place {
 void check_config(struct config *config, const struct references *references,
                   const struct check_place *places, struct faults *faults);
 
+/* check_auth.c: authentication and the PROXY header of one listener; reads its users file. */
+void check_auth(struct config *config, unsigned index, const struct check_place *place,
+                struct faults *faults);
+
 /* True when the prefixes hold every address of IPv4 or every address of IPv6, one of them alone
  * or several together. Names hold none for sure. Sets *ret_covers; false without memory. */
 bool check_covers_family(const struct host_pattern *patterns, unsigned count, bool *ret_covers);

@@ -3,6 +3,7 @@
 
 #include "config/loader.h"
 #include "config/rules.h"
+#include "config/users.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,6 +68,16 @@ struct config *config_ref(struct config *config)
     return config;
 }
 
+bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from)
+{
+    if (from->family == IP_NONE)
+        return true;
+    for (unsigned i = 0; i < listener->proxy_from_count; i++)
+        if (ip_prefix_contains(&listener->proxy_from[i], from))
+            return true;
+    return false;
+}
+
 static void free_patterns(struct host_pattern *patterns, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
@@ -81,6 +92,9 @@ static void free_listener(struct config_listener *listener)
     free(listener->addresses);
     free_patterns(listener->allow, listener->allow_count);
     free_patterns(listener->deny, listener->deny_count);
+    free(listener->users_file);
+    users_unref(listener->users);
+    free(listener->proxy_from);
     free(listener->name);
 }
 

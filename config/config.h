@@ -25,7 +25,10 @@ enum log_level {
 };
 
 /* Bits of `protocols`. */
-enum protocol { PROTOCOL_SOCKS4 = 1, PROTOCOL_SOCKS5 = 2 };
+enum protocol { PROTOCOL_SOCKS4 = 1, PROTOCOL_SOCKS5 = 2, PROTOCOL_HTTP = 4 };
+
+/* Bits of `auth`: any one suffices. */
+enum auth { AUTH_NONE = 1, AUTH_PASSWORD = 2, AUTH_IDENT = 4 };
 
 /* Bits of a rule's `command`. */
 enum command { COMMAND_CONNECT = 1, COMMAND_BIND = 2, COMMAND_UDP = 4 };
@@ -90,6 +93,13 @@ struct config_listener {
     int64_t unix_mode;
     struct host_pattern *allow, *deny; /* of clients; no suffixes */
     unsigned allow_count, deny_count;
+    unsigned auth;        /* enum auth */
+    char *users_file;     /* NULL: none, and no AUTH_PASSWORD */
+    struct users *users;  /* a reference; what the file held (users.h) */
+    bool close_on_removal; /* of a user from the file */
+    bool proxy_protocol;  /* first comes a PROXY header, from one of these alone */
+    struct ip_prefix *proxy_from;
+    unsigned proxy_from_count;
     bool open_proxy;
     int guard;       /* enum guard */
     bool is_guarded; /* what `guard` means here */
@@ -119,6 +129,7 @@ struct config {
     bool search_domains;
     int64_t drain_timeout; /* ms */
     int64_t max_files;     /* 0: as many as the hard limit allows */
+    int64_t auth_cache;    /* ms; how long a good login is remembered */
     struct config_listener *listeners;
     unsigned listener_count;
     struct config_rule *rules_in_order;
@@ -139,6 +150,10 @@ struct config *config_default(void);
 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
+
+/* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
+ * mode says who may. Pure. */
+bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from);
 
 /* "error", "warning" ... */
 const char *config_log_level_name(enum log_level level);

@@ -42,8 +42,22 @@ const struct word words_log_target[] = {
 const struct word words_protocol[] = {
     {WORD("socks4", PROTOCOL_SOCKS4)},
     {WORD("socks5", PROTOCOL_SOCKS5)},
-    {LATER("http", 0)},
+    {WORD("http", PROTOCOL_HTTP)},
     {LATER("forward", 0)},
+    {0},
+};
+
+const struct word words_auth[] = {
+    {WORD("none", AUTH_NONE)},
+    {WORD("password", AUTH_PASSWORD)},
+    {WORD("ident", AUTH_IDENT)},
+    {LATER("certificate", 0)},
+    {0},
+};
+
+const struct word words_proxy_protocol[] = {
+    {WORD("no", false)},
+    {WORD("require", true)},
     {0},
 };
 

@@ -3,12 +3,10 @@
 
 #include <string.h>
 
-static const struct {
-    unsigned bit;
-    const struct frontend *frontend;
-} frontends[] = {
-    {PROTOCOL_SOCKS4, &frontend_socks4},
-    {PROTOCOL_SOCKS5, &frontend_socks5},
+static const struct frontend *const frontends[] = {
+    &frontend_socks4,
+    &frontend_socks5,
+    &frontend_http,
 };
 
 /* How other protocols begin: enough to name them to whoever reads the log. */
@@ -24,6 +22,23 @@ static const struct {
     {"OPTIONS ", ERROR_PROTOCOL_LOOKS_LIKE_HTTP}, {"TRACE ", ERROR_PROTOCOL_LOOKS_LIKE_HTTP},
     {"PATCH ", ERROR_PROTOCOL_LOOKS_LIKE_HTTP},   {"PRI ", ERROR_PROTOCOL_LOOKS_LIKE_HTTP},
 };
+
+static const struct frontend *find(unsigned protocols, uint8_t first)
+{
+    for (size_t i = 0; i < sizeof frontends / sizeof frontends[0]; i++)
+        if ((protocols & frontends[i]->protocol) && frontends[i]->begins(first))
+            return frontends[i];
+    return NULL;
+}
+
+/* SSH begins with a letter as a method of HTTP does, and no method has a dash there. */
+static bool may_be_ssh(const struct cursor *in)
+{
+    static const char start[] = "SSH-";
+    size_t have = cursor_left(in), n = sizeof start - 1;
+
+    return memcmp(in->at, start, have < n ? have : n) == 0;
+}
 
 static enum parse name_stranger(struct handshake *handshake, const struct cursor *in, bool at_end)
 {
@@ -50,14 +65,14 @@ static enum parse name_stranger(struct handshake *handshake, const struct cursor
 enum parse frontend_sniff(struct handshake *handshake, unsigned protocols, const struct cursor *in,
                           bool at_end)
 {
+    const struct frontend *frontend;
+
     if (cursor_left(in) == 0)
         return PARSE_MORE;
-    for (size_t i = 0; i < sizeof frontends / sizeof frontends[0]; i++) {
-        if (!(protocols & frontends[i].bit) || in->at[0] != frontends[i].frontend->first_byte)
-            continue;
-        handshake->frontend = frontends[i].frontend;
-        handshake->protocol = frontends[i].frontend->name;
-        return PARSE_DONE;
-    }
-    return name_stranger(handshake, in, at_end);
+    frontend = find(protocols, in->at[0]);
+    if (!frontend || may_be_ssh(in))
+        return name_stranger(handshake, in, at_end);
+    handshake->frontend = frontend;
+    handshake->protocol = frontend->name;
+    return PARSE_DONE;
 }

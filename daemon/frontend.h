@@ -1,22 +1,29 @@
 /* frontend.h - the protocols that a client may speak to us, as rows of a table. Pure: bytes in,
  * answers out. A session sniffs with its first bytes, drives the chosen front end until it has a
- * request (or a refusal), and later asks it to word the reply. A front end knows no socket, no
- * clock and no session. */
+ * request (or a refusal), and later asks it to word the reply. On the way a front end may ask who
+ * the client is; the session finds out, and the front end tells the client. A front end knows no
+ * socket, no clock and no session. */
 #ifndef PAIRSOCKS_FRONTEND_H
 #define PAIRSOCKS_FRONTEND_H
 
 #include "config/config.h"
+#include "streams/http.h"
 #include "streams/socks.h"
 
 /* The most that a front end answers in one step or as a reply. */
-#define FRONTEND_ANSWER_MAX SOCKS5_REPLY_MAX
+#define FRONTEND_ANSWER_MAX HTTP_REPLY_MAX
 
 /* What has been learnt of a client so far. Zeroed to begin with; it lives until the reply is
  * sent. */
 struct handshake {
     const struct frontend *frontend; /* NULL until sniffed */
-    const char *protocol;            /* as logged: socks4, socks4a, socks5 */
+    const char *protocol;            /* as logged: socks4, socks4a, socks5, http */
+    unsigned auth;                   /* enum auth: what the listener takes, set before all else */
     uint8_t stage;                   /* the front end's own */
+    struct http_request http;        /* likewise */
+    struct socks5_userpass login; /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
+                                     says it is, if the protocol has that (user_length 0: nobody) */
+    bool has_claim;
     struct socks_request request; /* valid once the step said DONE, or BAD after a whole request */
     bool has_request;
     struct stream_error error; /* BAD: why */
@@ -27,14 +34,29 @@ struct answer {
     size_t length;
 };
 
+enum frontend_step {
+    FRONTEND_MORE,     /* needs more bytes, after `answer` was sent (it may be empty) */
+    FRONTEND_DONE,     /* the request is complete and nothing has been said about it yet */
+    FRONTEND_BAD,      /* `error` says why; `answer` is the protocol's own refusal, if it has one */
+    FRONTEND_PASSWORD, /* is `login` right? To be answered by judged() */
+    FRONTEND_IDENT,    /* who is it? Likewise */
+};
+
 struct frontend {
     const char *name;
-    uint8_t first_byte; /* of the client's first message */
+    unsigned protocol; /* its bit of enum protocol */
 
-    /* Reads on. MORE: needs more bytes, after `answer` was sent (it may be empty). DONE: the
-     * request is complete and nothing has been said about it yet. BAD: `error` says why;
-     * `answer` is the protocol's own refusal, if it has one. */
-    enum parse (*step)(struct handshake *handshake, struct cursor *in, struct answer *answer);
+    /* Whether a client's first byte is this protocol's. */
+    bool (*begins)(uint8_t first);
+
+    /* Reads on. */
+    enum frontend_step (*step)(struct handshake *handshake, struct cursor *in,
+                               struct answer *answer);
+
+    /* The answer to FRONTEND_PASSWORD or FRONTEND_IDENT: none, or why not. Says MORE, DONE or BAD.
+     * NULL: it never asks. */
+    enum frontend_step (*judged)(struct handshake *handshake, struct stream_error error,
+                                 struct answer *answer);
 
     /* The client ended its direction in the middle of a message: as BAD. */
     void (*cut)(struct handshake *handshake, struct answer *answer);
@@ -45,6 +67,7 @@ struct frontend {
                   const struct ip_endpoint *bound, struct answer *answer);
 };
 
+extern const struct frontend frontend_http;
 extern const struct frontend frontend_socks4;
 extern const struct frontend frontend_socks5;
 

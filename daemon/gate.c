@@ -21,7 +21,9 @@ struct gate *gate_new(const struct config_listener *config)
     atomic_init(&gate->references, 1);
     limit_init(&gate->sessions, (uint64_t)config->max_connections);
     host_table_init(&gate->hosts);
+    host_table_init(&gate->users);
     atomic_init(&gate->max_per_host, (uint64_t)config->max_per_host);
+    atomic_init(&gate->max_per_user, (uint64_t)config->max_per_user);
     return gate;
 }
 
@@ -37,6 +39,7 @@ void gate_unref(struct gate *gate)
         return;
     queue_done(&gate->queue);
     host_table_done(&gate->hosts);
+    host_table_done(&gate->users);
     free(gate->name);
     free(gate);
 }
@@ -47,6 +50,7 @@ bool gate_configure(struct gate *gate, const struct config_listener *config)
         log_message(LOG_LEVEL_ERROR, "reload", "listener %s keeps its queue: no memory",
                     gate->name);
     atomic_store(&gate->max_per_host, (uint64_t)config->max_per_host);
+    atomic_store(&gate->max_per_user, (uint64_t)config->max_per_user);
     return limit_set_max(&gate->sessions, (uint64_t)config->max_connections);
 }
 
@@ -70,6 +74,19 @@ void gate_leave_host(struct gate *gate, const struct ip_address *client)
     struct host_key key = host_key(client);
 
     host_table_give(&gate->hosts, &key, sizeof key);
+}
+
+bool gate_enter_user(struct gate *gate, const char *user, bool *ret_counted)
+{
+    uint64_t max = atomic_load_explicit(&gate->max_per_user, memory_order_relaxed);
+
+    *ret_counted = max > 0 && host_table_take(&gate->users, user, strlen(user), max);
+    return max == 0 || *ret_counted;
+}
+
+void gate_leave_user(struct gate *gate, const char *user)
+{
+    host_table_give(&gate->users, user, strlen(user));
 }
 
 void gate_count(struct gate *gate, enum gate_refusal why)

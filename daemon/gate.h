@@ -13,6 +13,8 @@
 enum gate_refusal {
     GATE_WHITELIST,
     GATE_HOST,
+    GATE_USER,
+    GATE_PROXY, /* not one of proxy_protocol_from */
     GATE_DESCRIPTORS,
     GATE_REFUSALS,
     GATE_REPORTED /* and those that the queue counts itself */
@@ -23,8 +25,8 @@ struct gate {
     char *name; /* owned */
     struct limit sessions;
     struct queue queue;
-    struct host_table hosts;
-    _Atomic uint64_t max_per_host; /* 0: no bound */
+    struct host_table hosts, users;
+    _Atomic uint64_t max_per_host, max_per_user; /* 0: no bound */
     _Atomic uint64_t refused[GATE_REFUSALS];
     uint64_t reported[GATE_REPORTED]; /* report.c's */
 };
@@ -42,6 +44,10 @@ bool gate_configure(struct gate *gate, const struct config_listener *config);
  * the place is given back with gate_leave_host(), if *ret_counted. */
 bool gate_enter_host(struct gate *gate, const struct ip_address *client, bool *ret_counted);
 void gate_leave_host(struct gate *gate, const struct ip_address *client);
+
+/* The same for a verified identity. */
+bool gate_enter_user(struct gate *gate, const char *user, bool *ret_counted);
+void gate_leave_user(struct gate *gate, const char *user);
 
 void gate_count(struct gate *gate, enum gate_refusal why);
 

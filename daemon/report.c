@@ -12,6 +12,8 @@ void report_refused(struct gate *gate)
         {"whitelist", atomic_load(&gate->refused[GATE_WHITELIST])},
         {"queue", atomic_load(&gate->queue.evicted)},
         {"host", atomic_load(&gate->refused[GATE_HOST])},
+        {"user", atomic_load(&gate->refused[GATE_USER])},
+        {"proxy", atomic_load(&gate->refused[GATE_PROXY])},
         {"descriptors", atomic_load(&gate->refused[GATE_DESCRIPTORS])},
     };
     struct log_record record;

@@ -5,6 +5,7 @@
 #include "daemon/session_machine.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void list_add(struct session_list *list, struct session *s)
@@ -40,7 +41,9 @@ bool session_leave_queue(struct session *s)
 
 void session_set_state(struct session *s, enum session_state state)
 {
-    if (state != SESSION_HANDSHAKE)
+    if (s->state == SESSION_JUDGING)
+        session_stop_judging(s);
+    if (state != SESSION_HANDSHAKE && state != SESSION_JUDGING)
         session_leave_queue(s);
     s->state = (uint8_t)state;
 }
@@ -89,15 +92,32 @@ static void give_back(struct session *s)
 
     if (s->host_counted)
         gate_leave_host(gate, &s->peer.ip);
+    if (s->user_counted)
+        gate_leave_user(gate, s->user);
     worker_give_place(s->worker, gate);
     snapshot_unref(s->listener->snapshot);
+}
+
+/* These are told as numbers, see report.h. */
+static bool is_counted(const struct stream_error *error)
+{
+    return stream_error_is(error, ERROR_POLICY_LIMIT_QUEUE) ||
+           stream_error_is(error, ERROR_POLICY_WHITELIST_DENIED);
+}
+
+void session_free_handshake(struct session *s)
+{
+    if (s->handshake)
+        explicit_bzero(&s->handshake->login, sizeof s->handshake->login);
+    free(s->handshake);
+    s->handshake = NULL;
 }
 
 static void session_free(struct session *s)
 {
     struct worker *worker = s->worker;
 
-    if (!stream_error_is(&s->error, ERROR_POLICY_LIMIT_QUEUE)) /* these are counted */
+    if (!is_counted(&s->error))
         session_log(s);
     ev_timer_stop(worker->loop, &s->timer);
     relay_release(&s->up, &worker->tools);
@@ -106,8 +126,9 @@ static void session_free(struct session *s)
     (s->reset_target ? pair_reset : pair_close)(&s->target);
     list_remove(&worker->sessions, s);
     give_back(s);
-    free(s->handshake);
+    session_free_handshake(s);
     free(s->target_name);
+    free(s->user);
     free(s);
     worker_session_ended(worker);
 }
@@ -115,6 +136,8 @@ static void session_free(struct session *s)
 static enum interest client_interest(const struct session *s)
 {
     switch (s->state) {
+    case SESSION_JUDGING:
+        return INTEREST_NONE;
     case SESSION_DIALING:
         return s->up.state == RELAY_OPEN && buffer_waiting(&s->up.waiting) < BUFFER_SMALL
                    ? INTEREST_READ
@@ -159,20 +182,20 @@ static void finish_step(struct session *s)
     arm_timer(s);
 }
 
-static void on_client(struct stream_pair *pair)
+void session_run(struct session *s)
 {
-    struct session *s = SESSION_OF(pair, client);
-
     step(s);
     finish_step(s);
 }
 
+static void on_client(struct stream_pair *pair)
+{
+    session_run(SESSION_OF(pair, client));
+}
+
 static void on_target(struct stream_pair *pair)
 {
-    struct session *s = SESSION_OF(pair, target);
-
-    step(s);
-    finish_step(s);
+    session_run(SESSION_OF(pair, target));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -182,8 +205,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     session_look(s);
-    step(s);
-    finish_step(s);
+    session_run(s);
 }
 
 static struct session *session_new(struct worker *worker, const struct snapshot_listener *listener,
@@ -203,6 +225,8 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     s->id = ++worker->next_id * CONFIG_WORKERS_MAX + worker->index;
     s->started = s->active = worker->now;
     s->peer = *peer;
+    s->handshake->auth = listener->config->auth;
+    s->expects_proxy_header = listener->config->proxy_protocol;
     s->up = (struct relay_direction){.from = &s->client, .to = &s->target, .reverse = &s->down};
     s->down = (struct relay_direction){.from = &s->target, .to = &s->client, .reverse = &s->up};
     pair_init(&s->client, worker->loop, on_client);
@@ -212,30 +236,44 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     return s;
 }
 
-/* Takes the places that a session has in the gate. */
-static void enter_gate(struct session *s)
+void session_enter_queue(struct session *s)
 {
     struct gate *gate = s->listener->gate;
 
-    if (!gate_enter_host(gate, &s->peer.ip, &s->host_counted)) {
-        gate_count(gate, GATE_HOST);
-        session_end(s, stream_error_of(ERROR_POLICY_LIMIT_HOST));
-        return;
-    }
     s->is_queued = true;
     queue_enter(&gate->queue, &s->place, &s->peer.ip, &s->worker->evicted);
     s->on_probation = queue_on_probation(&gate->queue, &s->place);
 }
 
+bool session_enter_host(struct session *s)
+{
+    struct gate *gate = s->listener->gate;
+
+    if (gate_enter_host(gate, &s->peer.ip, &s->host_counted))
+        return true;
+    gate_count(gate, GATE_HOST);
+    session_end(s, stream_error_of(ERROR_POLICY_LIMIT_HOST));
+    return false;
+}
+
+/* Whether to listen to it at all. Behind a PROXY header the client is not known yet. */
+static bool admits(const struct snapshot_listener *listener, const struct ip_address *peer)
+{
+    bool expects_header = listener->config->proxy_protocol;
+    bool admitted = expects_header ? config_believes_proxy(listener->config, peer)
+                                   : whitelist_allows(listener->whitelist, peer);
+
+    if (!admitted)
+        gate_count(listener->gate, expects_header ? GATE_PROXY : GATE_WHITELIST);
+    return admitted;
+}
+
 void session_start(struct worker *worker, const struct snapshot_listener *listener, int fd,
                    const struct ip_endpoint *peer)
 {
-    struct session *s = NULL;
+    struct session *s =
+        admits(listener, &peer->ip) ? session_new(worker, listener, peer) : NULL;
 
-    if (whitelist_allows(listener->whitelist, &peer->ip))
-        s = session_new(worker, listener, peer);
-    else
-        gate_count(listener->gate, GATE_WHITELIST);
     if (!s) {
         close(fd);
         worker_give_place(worker, listener->gate);
@@ -243,7 +281,8 @@ void session_start(struct worker *worker, const struct snapshot_listener *listen
     }
     pair_adopt(&s->client, fd, peer, true);
     pair_inherited_no_delay(&s->client);
-    enter_gate(s);
+    if (s->expects_proxy_header || session_enter_host(s))
+        session_enter_queue(s);
     finish_step(s);
 }
 

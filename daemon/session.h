@@ -10,6 +10,7 @@
 
 enum session_state {
     SESSION_HANDSHAKE, /* reading the greeting and the request */
+    SESSION_JUDGING,   /* who the client is, is being found out */
     SESSION_DIALING,   /* resolving and connecting */
     SESSION_RELAY,     /* the target stands, the client knows it */
     SESSION_REFUSING,  /* a refusal is on its way; what the client still sends is thrown away */
@@ -30,6 +31,9 @@ struct session {
     struct stream_pair client, target;
     struct relay_direction up, down; /* client to target, target to client */
     struct handshake *handshake;     /* owned; NULL once the reply is sent */
+    struct password_check *check;    /* while a password is checked */
+    struct ident_query *ident;       /* while an identd is asked; owned */
+    char *user;                      /* owned; a verified identity as rules write it, or NULL */
     ev_timer timer;
     uint64_t timer_due; /* ms; what the timer is set to */
     uint64_t id;
@@ -47,7 +51,10 @@ struct session {
     uint8_t command;              /* enum socks_command as asked, 0 = none yet */
     uint8_t state;                /* enum session_state */
     bool is_queued, on_probation; /* see queue.h */
+    bool expects_proxy_header;    /* before anything else */
     bool host_counted;            /* has a place in the gate's count of hosts */
+    bool user_counted;            /* and of users */
+    bool by_password;             /* how `user` is known */
     bool keepalive_set;
     bool reset_client, reset_target; /* how to end */
     const char *protocol;            /* as logged */
@@ -62,8 +69,20 @@ void session_start(struct worker *worker, const struct snapshot_listener *listen
 /* The session whose place this is had to leave the queue: it ends. */
 void session_evict(struct queue_entry *place);
 
+/* The worker serves another configuration: a user that it does not have any more loses the session,
+ * if it says so. True: the session has ended. */
+bool session_follow_users(struct session *session);
+
+/* The password pool has answered a check of one of this thread's sessions, or of none. */
+struct password_check;
+void session_password_checked(struct password_check *check);
+
 /* Ends it at once with resets. */
 void session_abort(struct session *session, struct stream_error error);
+
+/* session_log.c: the field `client`. */
+struct log_record;
+void session_log_client(struct log_record *record, const struct session *session);
 
 /* session_log.c: the line at a session's end (config.md, "The session line"). */
 void session_log(const struct session *session);

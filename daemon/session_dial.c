@@ -88,8 +88,7 @@ static void reply_success(struct session *s)
         session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
-    free(s->handshake);
-    s->handshake = NULL;
+    session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
 }

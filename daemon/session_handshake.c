@@ -22,37 +22,68 @@ static void take_target(struct session *s)
     }
 }
 
-/* Lets the front end read what has come. True: something changed, look again. */
+/* What the front end wants next. True: something changed, look again. */
+static bool obey(struct session *s, enum frontend_step wanted, const struct answer *answer)
+{
+    switch (wanted) {
+    case FRONTEND_MORE:
+        session_say(s, answer);
+        return answer->length > 0;
+    case FRONTEND_BAD:
+        session_refuse(s, s->handshake->error, answer);
+        return true;
+    case FRONTEND_DONE:
+        session_dial(s);
+        return true;
+    case FRONTEND_PASSWORD:
+        session_check_password(s);
+        return true;
+    case FRONTEND_IDENT:
+        session_ask_ident(s);
+        return true;
+    }
+    return false;
+}
+
+/* Lets the front end read what has come. */
 static bool parse(struct session *s)
 {
     struct handshake *h = s->handshake;
     struct cursor in = cursor_over(buffer_bytes(&s->up.waiting), buffer_waiting(&s->up.waiting));
     const uint8_t *start = in.at;
     struct answer answer = {.length = 0};
-    enum parse parsed = PARSE_DONE;
+    enum frontend_step wanted;
+    enum parse sniffed = PARSE_DONE;
 
     if (!h->frontend)
-        parsed = frontend_sniff(h, s->listener->config->protocols, &in,
-                                s->client.read_status == STREAM_AT_END);
-    if (parsed == PARSE_DONE)
-        parsed = h->frontend->step(h, &in, &answer);
+        sniffed = frontend_sniff(h, s->listener->config->protocols, &in,
+                                 s->client.read_status == STREAM_AT_END);
+    if (sniffed == PARSE_DONE)
+        wanted = h->frontend->step(h, &in, &answer);
+    else
+        wanted = sniffed == PARSE_BAD ? FRONTEND_BAD : FRONTEND_MORE;
     s->protocol = h->protocol;
     if (in.at != start)
         buffer_consume(&s->up.waiting, s->worker->tools.pool, (size_t)(in.at - start));
     if (h->has_request)
         take_target(s);
-    switch (parsed) {
-    case PARSE_MORE:
-        session_say(s, &answer);
-        return answer.length > 0;
-    case PARSE_BAD:
-        session_refuse(s, h->error, &answer);
-        return true;
-    case PARSE_DONE:
-        break;
-    }
-    session_dial(s);
-    return true;
+    return obey(s, wanted, &answer);
+}
+
+/* Reads on in what has come already. */
+static void parse_waiting(struct session *s)
+{
+    while (s->state == SESSION_HANDSHAKE && buffer_waiting(&s->up.waiting) && parse(s))
+        ;
+}
+
+void session_judged(struct session *s, struct stream_error error)
+{
+    struct answer answer = {.length = 0};
+
+    session_set_state(s, SESSION_HANDSHAKE);
+    obey(s, s->handshake->frontend->judged(s->handshake, error, &answer), &answer);
+    parse_waiting(s);
 }
 
 /* The client has ended its direction before its request was complete. */
@@ -60,6 +91,10 @@ static void cut(struct session *s)
 {
     struct answer answer = {.length = 0};
 
+    if (s->expects_proxy_header && buffer_waiting(&s->up.waiting)) {
+        session_end(s, stream_error_of(ERROR_PROTOCOL_PROXY_BAD));
+        return;
+    }
     if (!s->handshake->frontend || (s->handshake->stage && !buffer_waiting(&s->up.waiting))) {
         session_end(s, stream_error_of(ERROR_CLIENT_GONE)); /* nothing was begun */
         return;
@@ -78,8 +113,8 @@ bool session_step_handshake(struct session *s)
     }
     switch (session_read_early(s)) {
     case IO_OK:
-        while (s->state == SESSION_HANDSHAKE && buffer_waiting(&s->up.waiting) && parse(s))
-            ;
+        if (!s->expects_proxy_header || session_take_proxy_header(s))
+            parse_waiting(s);
         return true;
     case IO_AGAIN:
         return false;

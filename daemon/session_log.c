@@ -50,6 +50,14 @@ static uint64_t positive(int64_t n)
     return n > 0 ? (uint64_t)n : 0;
 }
 
+void session_log_client(struct log_record *record, const struct session *s)
+{
+    if (s->peer.ip.family == IP_NONE)
+        log_record_string(record, "client", "unix");
+    else
+        put_endpoint(record, "client", &s->peer);
+}
+
 void session_log(const struct session *s)
 {
     bool asked = s->target_name || s->target_ip.family != IP_NONE;
@@ -61,11 +69,8 @@ void session_log(const struct session *s)
     log_begin_session(&record);
     log_record_number(&record, "id", s->id);
     log_record_string(&record, "listener", s->listener->config->name);
-    if (s->peer.ip.family == IP_NONE)
-        log_record_string(&record, "client", "unix");
-    else
-        put_endpoint(&record, "client", &s->peer);
-    log_record_string(&record, "user", "");
+    session_log_client(&record, s);
+    log_record_string(&record, "user", s->user ? s->user : "");
     log_record_string(&record, "protocol", s->protocol ? s->protocol : "");
     log_record_string(&record, "command", command_name(s->command));
     put_target(&record, s);

@@ -29,9 +29,34 @@ bool session_step_dialing(struct session *s);
 bool session_step_relay(struct session *s);
 bool session_step_refusing(struct session *s);
 
+/* Goes as far as it can, and arms what it waits for; it may be freed then. After something that has
+ * come from elsewhere than its pairs and its timer. */
+void session_run(struct session *s);
+
+/* Nothing of it is needed any more. */
+void session_free_handshake(struct session *s);
+
 /* The request is complete: no place in the queue is needed any more. False: it was lost to another
  * client in the meantime, the session must end with policy.limit.queue. */
 bool session_leave_queue(struct session *s);
+
+/* session_handshake.c: the answer to what the front end has asked about the client. */
+void session_judged(struct session *s, struct stream_error error);
+
+/* session_auth.c: find out, and call session_judged(), now or later. */
+void session_check_password(struct session *s);
+void session_ask_ident(struct session *s);
+void session_stop_judging(struct session *s);
+
+/* session_proxy.c: reads the PROXY header. True: it was there, and the client that it names may come
+ * in. */
+bool session_take_proxy_header(struct session *s);
+
+/* A place in the queue, for who the client is now. */
+void session_enter_queue(struct session *s);
+
+/* A place for one more session of the client's host. False: there is none, it has ended. */
+bool session_enter_host(struct session *s);
 
 /* session_policy.c: judges the request before anything is resolved. False: denied, *ret_error says
  * by what. */

@@ -22,6 +22,7 @@ static struct policy_decision judge(struct session *s, const struct ip_address *
     struct rules_request request = {
         .listener = s->listener->index,
         .client = s->peer.ip,
+        .user = s->user,
         .name = s->asked_ip.family == IP_NONE ? s->target_name : NULL,
         .name_length = s->asked_ip.family == IP_NONE ? s->target_name_length : 0,
         .address = *address,

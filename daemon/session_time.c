@@ -71,9 +71,12 @@ uint64_t session_next_look(const struct session *s)
     enum stream_error_id unused;
 
     switch (s->state) {
-    case SESSION_HANDSHAKE: {
+    case SESSION_HANDSHAKE:
+    case SESSION_JUDGING: {
         uint64_t due = s->started + (uint64_t)config->handshake_timeout;
 
+        if (s->state == SESSION_JUDGING)
+            due = earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
         return s->on_probation ? earlier(due, s->started + QUEUE_PROBATION_MS) : due;
     }
     case SESSION_DIALING: {
@@ -131,6 +134,20 @@ static void end_probation(struct session *s)
         session_end_with_reset(s, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
 }
 
+/* Too late. HTTP has a word for it (408), SOCKS has none. */
+static void end_handshake(struct session *s)
+{
+    struct stream_error error = stream_error_of(ERROR_TIMEOUT_HANDSHAKE);
+    struct answer answer = {.length = 0};
+
+    if (s->handshake->frontend)
+        s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
+    if (answer.length)
+        session_refuse(s, error, &answer);
+    else
+        session_end(s, error);
+}
+
 /* The timer has fired: what is due now? Often nothing, because something moved since it was set. */
 void session_look(struct session *s)
 {
@@ -140,10 +157,13 @@ void session_look(struct session *s)
 
     switch (s->state) {
     case SESSION_HANDSHAKE:
+    case SESSION_JUDGING:
         if (now >= s->started + (uint64_t)config->handshake_timeout)
-            session_end(s, stream_error_of(ERROR_TIMEOUT_HANDSHAKE));
+            end_handshake(s);
         else if (s->on_probation && now >= s->started + QUEUE_PROBATION_MS)
             end_probation(s);
+        else if (s->state == SESSION_JUDGING && pair_is_dead(&s->client))
+            session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_DIALING:
         if (now >= s->dialed + (uint64_t)config->connect_timeout)

@@ -24,6 +24,7 @@ static bool listener_init(struct snapshot *snapshot, unsigned index,
     listener->config = &snapshot->config->listeners[index];
     listener->gate = gate_of(previous, listener->config);
     listener->whitelist = whitelist_new(listener->config);
+    listener->users_digest = login_digest_of_users(listener->config->users);
     return listener->gate && listener->whitelist;
 }
 
@@ -69,6 +70,15 @@ void snapshot_unref(struct snapshot *snapshot)
     free(snapshot->ports);
     config_unref(snapshot->config);
     free(snapshot);
+}
+
+const struct snapshot_listener *snapshot_find_gate(const struct snapshot *snapshot,
+                                                   const struct gate *gate)
+{
+    for (unsigned i = 0; i < snapshot->config->listener_count; i++)
+        if (snapshot->listeners[i].gate == gate)
+            return &snapshot->listeners[i];
+    return NULL;
 }
 
 bool snapshot_add_port(struct snapshot *snapshot, uint16_t port)

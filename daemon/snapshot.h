@@ -5,6 +5,7 @@
 #define PAIRSOCKS_SNAPSHOT_H
 
 #include "daemon/gate.h"
+#include "daemon/login_cache.h"
 #include "daemon/whitelist.h"
 
 struct snapshot;
@@ -16,6 +17,7 @@ struct snapshot_listener {
     unsigned index;              /* in config->listeners */
     struct gate *gate;           /* a reference */
     struct whitelist *whitelist; /* owned */
+    struct login_digest users_digest; /* of its users file's content */
 };
 
 struct snapshot {
@@ -32,6 +34,10 @@ struct snapshot *snapshot_new(struct config *config, const struct snapshot *prev
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
+
+/* The listener that this gate is of; NULL: there is none. */
+const struct snapshot_listener *snapshot_find_gate(const struct snapshot *snapshot,
+                                                   const struct gate *gate);
 
 /* Before it is served. False without memory. */
 bool snapshot_add_port(struct snapshot *snapshot, uint16_t port);

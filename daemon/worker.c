@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { PASSWORD_THREADS_MAX = 4 };
+
 static uint64_t monotonic_ms(void)
 {
     struct timespec now;
@@ -45,6 +47,14 @@ static void abort_evicted(struct worker *worker)
 
     while ((entry = queue_inbox_next(&worker->evicted)))
         session_evict(entry);
+}
+
+static void tell_checked(struct worker *worker)
+{
+    struct password_check *check;
+
+    while ((check = password_inbox_next(&worker->checked)))
+        session_password_checked(check);
 }
 
 static void obey(struct worker *worker)
@@ -182,6 +192,17 @@ static void apply_settings(struct worker *worker, const struct config *config)
                     worker->index);
 }
 
+/* Who is not among the users any more, goes. */
+static void follow_users(struct worker *worker)
+{
+    struct session *next;
+
+    for (struct session *s = worker->sessions.first; s; s = next) {
+        next = s->next;
+        session_follow_users(s);
+    }
+}
+
 static void take_up_plan(struct worker *worker)
 {
     struct worker_plan *plan = atomic_exchange(&worker->plan, NULL);
@@ -204,6 +225,8 @@ static void take_up_plan(struct worker *worker)
     for (unsigned i = 0; i < plan->count; i++)
         if (plan->entries[i].fd >= 0)
             start_listener(worker, &plan->entries[i]);
+    if (before)
+        follow_users(worker);
     snapshot_unref(before);
     worker_plan_free(plan);
     worker->all->serves(worker->all->context);
@@ -247,6 +270,7 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
     (void)revents;
     take_up_plan(worker);
     abort_evicted(worker);
+    tell_checked(worker);
     resume_listeners(worker);
     obey(worker);
 }
@@ -269,7 +293,7 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-static void on_evicted(void *context)
+static void on_letter(void *context)
 {
     wake(context);
 }
@@ -285,7 +309,8 @@ static bool worker_init(struct worker *worker, const struct config *config)
     worker->tools.scratch = malloc(RELAY_SCRATCH);
     worker->tools.pool = &worker->pool;
     worker->tools.pipes = &worker->pipes;
-    queue_inbox_init(&worker->evicted, on_evicted, worker);
+    queue_inbox_init(&worker->evicted, on_letter, worker);
+    password_inbox_init(&worker->checked, on_letter, worker);
     if (!worker->loop || !worker->tools.scratch)
         return false;
     worker->resolver = resolver_new(worker->loop, &options);
@@ -301,10 +326,20 @@ static bool worker_init(struct worker *worker, const struct config *config)
     return true;
 }
 
+/* Beside the workers, and never as many as they are. */
+static unsigned password_threads(unsigned workers)
+{
+    unsigned threads = workers / 2;
+
+    return threads < 1 ? 1 : threads < PASSWORD_THREADS_MAX ? threads : PASSWORD_THREADS_MAX;
+}
+
 bool workers_init(struct workers *workers, unsigned count, const struct config *config)
 {
     workers->worker = calloc(count, sizeof *workers->worker);
-    if (!workers->worker)
+    workers->passwords = password_pool_new(password_threads(count));
+    workers->logins = login_cache_new();
+    if (!workers->worker || !workers->passwords || !workers->logins)
         return false;
     workers->count = count;
     for (unsigned i = 0; i < count; i++) {
@@ -362,6 +397,7 @@ static void worker_done(struct worker *worker)
     worker_plan_free(atomic_load(&worker->plan));
     snapshot_unref(worker->snapshot);
     queue_inbox_done(&worker->evicted);
+    password_inbox_done(&worker->checked);
     resolver_free(worker->resolver);
     buffer_pool_done(&worker->pool);
     pipe_pool_done(&worker->pipes);
@@ -378,8 +414,10 @@ void workers_done(struct workers *workers)
     for (unsigned i = 0; i < workers->count; i++)
         if (workers->worker[i].thread)
             pthread_join(workers->worker[i].thread, NULL);
+    password_pool_free(workers->passwords); /* its threads wake workers */
     for (unsigned i = 0; i < workers->count; i++)
         worker_done(&workers->worker[i]);
+    login_cache_free(workers->logins);
     free(workers->worker);
     workers->worker = NULL;
     workers->count = 0;

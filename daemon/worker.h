@@ -4,6 +4,8 @@
 #ifndef PAIRSOCKS_WORKER_H
 #define PAIRSOCKS_WORKER_H
 
+#include "daemon/login_cache.h"
+#include "daemon/password_pool.h"
 #include "daemon/relay.h"
 #include "daemon/snapshot.h"
 #include "streams/listener.h"
@@ -61,6 +63,7 @@ struct worker {
     struct snapshot *snapshot;         /* a reference; NULL before the first plan */
     struct session_list sessions;
     struct queue_inbox evicted; /* sessions of ours that must leave a queue */
+    struct password_inbox checked; /* passwords of our sessions */
     uint64_t now;               /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
     bool closing;                     /* its listeners are closed: it ends with its last session */
@@ -73,6 +76,8 @@ struct workers {
     struct worker *worker;
     unsigned count;
     struct limit sessions;         /* by descriptors */
+    struct password_pool *passwords; /* owned, as the next */
+    struct login_cache *logins;
     uint64_t sessions_wanted;      /* by the configuration's max_connections */
     void (*ended)(void *context);  /* called in the worker's thread when it ends */
     void (*serves)(void *context); /* likewise, when it serves as the last plan says */

@@ -1,0 +1,102 @@
+/* check_auth.c - who is let in by what they show: keys that need one another, and the users files. */
+#include "config/check.h"
+#include "config/users.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool lacks_users(const struct config_listener *l)
+{
+    return (l->auth & AUTH_PASSWORD) && !l->users_file;
+}
+
+static bool ignores_users(const struct config_listener *l)
+{
+    return l->users_file && !(l->auth & AUTH_PASSWORD);
+}
+
+static bool believes_nobody(const struct config_listener *l)
+{
+    return l->proxy_protocol && l->proxy_from_count == 0;
+}
+
+static bool expects_no_header(const struct config_listener *l)
+{
+    return !l->proxy_protocol && l->proxy_from_count > 0;
+}
+
+static bool asks_the_proxy(const struct config_listener *l)
+{
+    return l->proxy_protocol && (l->auth & AUTH_IDENT);
+}
+
+/* Keys of one [listener] that make no sense together. */
+static const struct {
+    const char *key;
+    bool (*is_wrong)(const struct config_listener *listener);
+    const char *what;
+} demands[] = {
+    {"users_file", lacks_users, "`auth = password` needs it (add the file's path)"},
+    {"users_file", ignores_users, "nobody is asked for a password (add `auth = password`)"},
+    {"proxy_protocol_from", believes_nobody,
+     "`proxy_protocol = require` needs it (add the addresses of your load balancers)"},
+    {"proxy_protocol_from", expects_no_header,
+     "no header is read (add `proxy_protocol = require`)"},
+    {"auth", asks_the_proxy,
+     "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
+};
+
+static void tell_file(const char *text, const char *section, int line, struct faults *faults)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+
+        fprintf(faults_begin(faults, line, section, "users_file"), "%.*s", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+static struct users *load(const char *file, const char *section, int line, struct faults *faults)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&text, &size);
+    struct users *users = NULL;
+
+    if (!errors) {
+        faults->is_broken = true;
+        return NULL;
+    }
+    users = users_load(file, errors);
+    fclose(errors);
+    if (!users)
+        tell_file(text, section, line, faults);
+    free(text);
+    return users;
+}
+
+/* A file that another listener has, too, is read once: both have the same users then. */
+static struct users *find_loaded(const struct config *config, unsigned before, const char *file)
+{
+    for (unsigned i = 0; i < before; i++)
+        if (config->listeners[i].users && strcmp(config->listeners[i].users_file, file) == 0)
+            return users_ref(config->listeners[i].users);
+    return NULL;
+}
+
+void check_auth(struct config *config, unsigned index, const struct check_place *place,
+                struct faults *faults)
+{
+    struct config_listener *listener = &config->listeners[index];
+    char section[128];
+
+    snprintf(section, sizeof section, "listener %s", listener->name);
+    for (size_t i = 0; i < sizeof demands / sizeof demands[0] && !place->is_doubtful; i++)
+        if (demands[i].is_wrong(listener))
+            fputs(demands[i].what, faults_begin(faults, place->line, section, demands[i].key));
+    if (!listener->users_file)
+        return;
+    listener->users = find_loaded(config, index, listener->users_file);
+    if (!listener->users)
+        listener->users = load(listener->users_file, section, place->line, faults);
+}
