@@ -149,7 +149,8 @@ static void judge_openness(const struct config_listener *listener, const struct 
     out = faults_begin(faults, place->line, section, "open_proxy");
     fprintf(out,
             "strangers could reach any target through %s (add `allow` with the addresses of your "
-            "clients, or `auth = password`, or `default = deny` and rules that allow; or say `open_proxy = yes`)",
+            "clients, or `auth = password`, or `default = deny` and rules that allow; or say "
+            "`open_proxy = yes`)",
             text);
 }
 

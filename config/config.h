@@ -93,11 +93,11 @@ struct config_listener {
     int64_t unix_mode;
     struct host_pattern *allow, *deny; /* of clients; no suffixes */
     unsigned allow_count, deny_count;
-    unsigned auth;        /* enum auth */
-    char *users_file;     /* NULL: none, and no AUTH_PASSWORD */
-    struct users *users;  /* a reference; what the file held (users.h) */
+    unsigned auth;         /* enum auth */
+    char *users_file;      /* NULL: none, and no AUTH_PASSWORD */
+    struct users *users;   /* a reference; what the file held (users.h) */
     bool close_on_removal; /* of a user from the file */
-    bool proxy_protocol;  /* first comes a PROXY header, from one of these alone */
+    bool proxy_protocol;   /* first comes a PROXY header, from one of these alone */
     struct ip_prefix *proxy_from;
     unsigned proxy_from_count;
     bool open_proxy;

@@ -13,16 +13,16 @@ struct word {
 
 /* Several words may mean one value: the first of them is the one that is written. */
 extern const struct word words_bool[];
-extern const struct word words_log_level[];  /* enum log_level */
-extern const struct word words_log_format[]; /* enum log_format of the daemon */
-extern const struct word words_log_target[]; /* enum log_target, but for files */
-extern const struct word words_protocol[];   /* bits of enum protocol */
+extern const struct word words_log_level[];      /* enum log_level */
+extern const struct word words_log_format[];     /* enum log_format of the daemon */
+extern const struct word words_log_target[];     /* enum log_target, but for files */
+extern const struct word words_protocol[];       /* bits of enum protocol */
 extern const struct word words_auth[];           /* bits of enum auth */
 extern const struct word words_proxy_protocol[]; /* proxy_protocol */
-extern const struct word words_guard[];      /* enum guard */
-extern const struct word words_default[];    /* default_deny */
-extern const struct word words_command[];    /* bits of enum command */
-extern const struct word words_action[];     /* enum rule_action */
+extern const struct word words_guard[];          /* enum guard */
+extern const struct word words_default[];        /* default_deny */
+extern const struct word words_command[];        /* bits of enum command */
+extern const struct word words_action[];         /* enum rule_action */
 
 /* Without regard to case. NULL: it is not in the table. */
 const struct word *words_find(const struct word *words, const char *text);

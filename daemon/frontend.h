@@ -21,7 +21,7 @@ struct handshake {
     unsigned auth;                   /* enum auth: what the listener takes, set before all else */
     uint8_t stage;                   /* the front end's own */
     struct http_request http;        /* likewise */
-    struct socks5_userpass login; /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
+    struct socks5_userpass login;    /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
                                      says it is, if the protocol has that (user_length 0: nobody) */
     bool has_claim;
     struct socks_request request; /* valid once the step said DONE, or BAD after a whole request */

@@ -23,7 +23,7 @@ static void socks5_reply(const struct handshake *handshake, const struct stream_
 }
 
 static enum frontend_step refuse_method(struct handshake *handshake, struct stream_error error,
-                                struct answer *answer)
+                                        struct answer *answer)
 {
     handshake->error = error;
     answer->length = socks5_write_method(SOCKS5_METHOD_NONE_ACCEPTABLE, answer->bytes);
@@ -40,7 +40,7 @@ static enum frontend_step refuse_login(struct handshake *handshake, struct strea
 }
 
 static enum frontend_step refuse_request(struct handshake *handshake, struct stream_error error,
-                                 struct answer *answer)
+                                         struct answer *answer)
 {
     handshake->error = error;
     socks5_reply(handshake, &error, NULL, answer);
@@ -73,7 +73,8 @@ static enum frontend_step choose_method(struct handshake *handshake,
     return refuse_method(handshake, stream_error_of(ERROR_SOCKS5_NONE_ACCEPTABLE), answer);
 }
 
-static enum frontend_step greeting(struct handshake *handshake, struct cursor *in, struct answer *answer)
+static enum frontend_step greeting(struct handshake *handshake, struct cursor *in,
+                                   struct answer *answer)
 {
     struct socks5_greeting message;
     struct stream_error error;
@@ -105,7 +106,8 @@ static enum frontend_step userpass(struct handshake *handshake, struct cursor *i
     return FRONTEND_PASSWORD;
 }
 
-static enum frontend_step request(struct handshake *handshake, struct cursor *in, struct answer *answer)
+static enum frontend_step request(struct handshake *handshake, struct cursor *in,
+                                  struct answer *answer)
 {
     struct stream_error error;
 

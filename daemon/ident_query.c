@@ -47,8 +47,7 @@ static void read_reply(struct ident_query *q)
     struct stream_error error;
     struct cursor in;
     size_t n = 0;
-    enum io result =
-        pair_read(&q->pair, q->reply + q->received, sizeof q->reply - q->received, &n);
+    enum io result = pair_read(&q->pair, q->reply + q->received, sizeof q->reply - q->received, &n);
 
     q->received += n;
     in = cursor_over(q->reply, q->received);
@@ -70,7 +69,8 @@ static void read_reply(struct ident_query *q)
 
 static void on_event(struct stream_pair *pair)
 {
-    struct ident_query *q = (struct ident_query *)((char *)pair - offsetof(struct ident_query, pair));
+    struct ident_query *q =
+        (struct ident_query *)((char *)pair - offsetof(struct ident_query, pair));
 
     if (pair_is_opening(pair))
         return;
@@ -108,8 +108,8 @@ struct ident_query *ident_query_start(struct ev_loop *loop, const struct ip_endp
     pair_init(&q->pair, loop, on_event);
     pair_connect(&q->pair, &options, &host, NULL, IDENT_PORT);
     /* What is decided already is told from the loop. */
-    ev_timer_init(&q->timer, on_timer,
-                  q->pair.state == PAIR_ERROR ? 0. : (double)timeout / 1000., 0.);
+    ev_timer_init(&q->timer, on_timer, q->pair.state == PAIR_ERROR ? 0. : (double)timeout / 1000.,
+                  0.);
     q->timer.data = q;
     ev_timer_start(loop, &q->timer);
     if (q->pair.state == PAIR_CONNECTED)

@@ -119,7 +119,8 @@ static struct entry *place_for(struct entry *entries, const struct login_digest 
     return place;
 }
 
-void login_cache_remember(struct login_cache *cache, const struct login_digest *login, uint64_t until)
+void login_cache_remember(struct login_cache *cache, const struct login_digest *login,
+                          uint64_t until)
 {
     const unsigned set = set_of(login);
 

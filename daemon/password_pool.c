@@ -24,7 +24,7 @@ struct host {
     struct host_key key;
     struct password_check *first, **last; /* that wait */
     unsigned waiting;
-    bool is_checked;     /* one is being checked right now */
+    bool is_checked; /* one is being checked right now */
     unsigned failures;
     uint64_t failed;     /* ms; when it did last */
     uint64_t not_before; /* ms; its next turn */

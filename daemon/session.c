@@ -271,8 +271,7 @@ static bool admits(const struct snapshot_listener *listener, const struct ip_add
 void session_start(struct worker *worker, const struct snapshot_listener *listener, int fd,
                    const struct ip_endpoint *peer)
 {
-    struct session *s =
-        admits(listener, &peer->ip) ? session_new(worker, listener, peer) : NULL;
+    struct session *s = admits(listener, &peer->ip) ? session_new(worker, listener, peer) : NULL;
 
     if (!s) {
         close(fd);

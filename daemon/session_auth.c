@@ -104,8 +104,7 @@ void session_check_password(struct session *s)
         accept_login(s);
         return;
     }
-    s->check =
-        password_pool_check(s->worker->all->passwords, &question, &s->worker->checked, s);
+    s->check = password_pool_check(s->worker->all->passwords, &question, &s->worker->checked, s);
     if (!s->check)
         session_judged(s, stream_error_of(ERROR_AUTH_PASSWORD_BUSY));
 }
@@ -182,9 +181,9 @@ void session_ask_ident(struct session *s)
 
     session_set_state(s, SESSION_JUDGING);
     if (s->peer.ip.family != IP_NONE)
-        s->ident = ident_query_start(s->worker->loop, &s->peer, &local,
-                                     timeout < IDENT_TIMEOUT_MS ? timeout : IDENT_TIMEOUT_MS,
-                                     on_ident, s);
+        s->ident =
+            ident_query_start(s->worker->loop, &s->peer, &local,
+                              timeout < IDENT_TIMEOUT_MS ? timeout : IDENT_TIMEOUT_MS, on_ident, s);
     if (!s->ident) /* a unix socket's client has no identd */
         no_ident(s, ERROR_AUTH_IDENT_NO_ANSWER);
 }

@@ -14,9 +14,9 @@ struct snapshot;
 struct snapshot_listener {
     struct snapshot *snapshot; /* the one it is part of */
     const struct config_listener *config;
-    unsigned index;              /* in config->listeners */
-    struct gate *gate;           /* a reference */
-    struct whitelist *whitelist; /* owned */
+    unsigned index;                   /* in config->listeners */
+    struct gate *gate;                /* a reference */
+    struct whitelist *whitelist;      /* owned */
     struct login_digest users_digest; /* of its users file's content */
 };
 

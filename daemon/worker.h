@@ -62,9 +62,9 @@ struct worker {
     struct worker_listener *listeners; /* owned */
     struct snapshot *snapshot;         /* a reference; NULL before the first plan */
     struct session_list sessions;
-    struct queue_inbox evicted; /* sessions of ours that must leave a queue */
+    struct queue_inbox evicted;    /* sessions of ours that must leave a queue */
     struct password_inbox checked; /* passwords of our sessions */
-    uint64_t now;               /* ms, monotonic, of this turn of the loop */
+    uint64_t now;                  /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
     bool closing;                     /* its listeners are closed: it ends with its last session */
     atomic_int command;               /* enum worker_command */
@@ -75,7 +75,7 @@ struct worker {
 struct workers {
     struct worker *worker;
     unsigned count;
-    struct limit sessions;         /* by descriptors */
+    struct limit sessions;           /* by descriptors */
     struct password_pool *passwords; /* owned, as the next */
     struct login_cache *logins;
     uint64_t sessions_wanted;      /* by the configuration's max_connections */
