@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What a pure parser says. DONE: results set, the cursor stands behind the message. MORE:
  * nothing consumed, call again with more bytes. BAD: the error says why; where the cursor stands
@@ -63,6 +64,25 @@ static inline uint16_t cursor_u16(struct cursor *c)
     const uint8_t *b = cursor_bytes(c, 2);
 
     return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+}
+
+/* A line of at most `max` bytes, its end included, which is LF or CR LF. DONE: `*ret_line` and
+ * `*ret_n` are what stands before its end, and the cursor stands behind it. MORE: there is no
+ * end yet. BAD: none within `max` bytes. It is no read that can be short. */
+static inline enum parse cursor_line(struct cursor *c, size_t max, const char **ret_line,
+                                     size_t *ret_n)
+{
+    size_t n = cursor_left(c) < max ? cursor_left(c) : max;
+    const uint8_t *line = c->at, *lf = n ? memchr(line, '\n', n) : NULL;
+
+    if (!lf)
+        return n == max ? PARSE_BAD : PARSE_MORE;
+    c->at = lf + 1;
+    *ret_line = (const char *)line;
+    *ret_n = (size_t)(lf - line);
+    if (*ret_n > 0 && lf[-1] == '\r')
+        --*ret_n;
+    return PARSE_DONE;
 }
 
 #endif

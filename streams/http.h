@@ -17,9 +17,10 @@
 /* Of a Proxy-Authorization header of the Basic scheme (RFC 7617). Bytes are opaque, NUL included.
  * The caller wipes it. */
 struct http_credentials {
-    bool present;        /* there was such a header; also one that makes no sense, see is_bad */
-    bool is_bad;         /* another scheme, bad base64, no colon, or too long: no user has it */
-    uint8_t user_length; /* may be 0 */
+    bool present; /* there was such a header; also one that makes no sense, see is_bad */
+    bool is_bad;  /* another scheme, base64 that is not RFC 4648's with its padding, no colon, or
+                   * too long: no user has it, and both lengths are 0 */
+    uint8_t user_length; /* may be 0, as may the next */
     uint8_t password_length;
     char user[HTTP_USER_MAX + 1]; /* NUL-terminated for convenience */
     char password[HTTP_PASSWORD_MAX + 1];
@@ -36,16 +37,19 @@ struct http_request {
 };
 
 /* Reads on. DONE: the head ended with its empty line, and `in` stands behind it. MORE: all whole
- * lines are consumed. BAD, with *ret_error:
- * - protocol.request.bad: not HTTP/1.x; a request line or field that RFC 9112 forbids (a blank
- *   before the colon, obs-fold, NUL or other control characters, a bare CR); a line or head that is too
- *   long; a target that is not HOST:PORT with a port from 1 to 65535 (no user information); a
- *   Content-Length other than 0 or a Transfer-Encoding; two Proxy-Authorization fields;
+ * lines are consumed; call again with more bytes behind the rest. BAD: it is not called again;
+ * *ret_error is
+ * - protocol.request.bad, at the end of the line that is: not HTTP/1.x; a request line or field
+ *   that RFC 9112 forbids (a blank before the colon, obs-fold, NUL or other control characters, a
+ *   bare CR); a line or head that is too long; of CONNECT, a target that is not HOST:PORT with a
+ *   port from 1 to 65535 (no user information), a Content-Length other than 0 or a
+ *   Transfer-Encoding; two Proxy-Authorization fields;
+ * - resolver.name.invalid, at the end of the request line: an empty host, or one longer than 255
+ *   bytes. Any other name is taken as it is: whether it is one, host_classify() knows;
  * - protocol.command.unsupported: the whole head came, and the method is not CONNECT. `is_connect`
- *   is false;
- * - resolver.name.invalid: an empty host, or one longer than 255 bytes.
+ *   is false.
  * A line may end in LF alone (RFC 9112, 2.2), and one empty line before the request line is
- * skipped. */
+ * skipped. No Host field is asked for: all that it could say stands in the target. */
 enum parse http_parse_request(struct cursor *in, struct http_request *request,
                               struct stream_error *ret_error);
 
@@ -53,7 +57,8 @@ enum parse http_parse_request(struct cursor *in, struct http_request *request,
 
 /* The reply to CONNECT: 200 for an error of none, else the status of the error's row with a body of
  * one plain sentence that names the error, and `Connection: close`; 407 with Proxy-Authenticate:
- * Basic, 405 with Allow: CONNECT. 0 for an error whose row has no status. */
+ * Basic, 405 with Allow: CONNECT. `out` has HTTP_REPLY_MAX bytes. Returns how many are the reply; 0
+ * for an error whose row has no status. */
 size_t http_write_reply(const struct stream_error *error, char *out);
 
 #endif

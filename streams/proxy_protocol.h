@@ -13,24 +13,27 @@
 
 struct proxy_header {
     uint8_t version; /* 1 or 2 */
-    bool is_local;   /* says nothing of a client: v1 UNKNOWN; v2 LOCAL, or a family or protocol
-                                   that is unspecified or has no IP address (AF_UNIX): the real addresses hold */
+    bool is_local;   /* says nothing of a client: v1 UNKNOWN; v2 LOCAL, or a family or protocol that
+                      * is unspecified or has no IP address (AF_UNIX): the real addresses hold */
     struct ip_endpoint source; /* IP_NONE if is_local */
     struct ip_endpoint destination;
 };
 
-/* DONE: *ret_header is set and `in` stands behind the whole header (TLVs included). MORE: nothing was
- * consumed. BAD (protocol.proxy.bad), as early as it can be told: no such signature, a version or
- * command that is unknown, a v1 line that is longer than PROXY_V1_MAX or not exactly as 2.1 has it (single
- * blanks, canonical addresses of the family named, ports without leading zeros), a v2 length too
- * small for its family or larger than PROXY_V2_MAX, a datagram protocol, TLVs that run over the
- * header's end. */
+/* DONE: *ret_header is set and `in` stands behind the whole header (TLVs included). MORE: nothing
+ * was consumed. BAD (protocol.proxy.bad), of v1 at the end of the word that is and else at the
+ * byte:
+ * - no such signature, a version or command that is unknown;
+ * - a v1 line that is longer than PROXY_V1_MAX, or not exactly as 2.1 has it: single blanks,
+ *   addresses of the family named as ip_parse() takes them, ports as port_parse() does, CR LF;
+ *   behind UNKNOWN a blank and anything;
+ * - a v2 header larger than PROXY_V2_MAX; of PROXY, an unknown family or protocol, datagrams, or a
+ *   length too small for the family; of TCP, TLVs that run over the header's end. */
 enum parse proxy_parse_header(struct cursor *in, struct proxy_header *ret_header,
                               struct stream_error *ret_error);
 
 /* One header, to be sent in one write: of version 1 or 2, for `source` and `destination` of one
- * family (IPv4-mapped ones are written as IPv6); for addresses of IP_NONE or of two families UNKNOWN or
- * LOCAL. Returns its size, at most PROXY_V1_MAX. */
+ * family (IPv4-mapped ones are written as IPv6); for addresses of IP_NONE or of two families
+ * UNKNOWN or LOCAL. `out` has PROXY_V1_MAX bytes. Returns the header's size. */
 size_t proxy_write_header(unsigned version, const struct ip_endpoint *source,
                           const struct ip_endpoint *destination, uint8_t *out);
 
