@@ -58,15 +58,11 @@ bool gate_enter_host(struct gate *gate, const struct ip_address *client, bool *r
 {
     uint64_t max = atomic_load_explicit(&gate->max_per_host, memory_order_relaxed);
     struct host_key key = host_key(client);
-    bool entered;
 
-    if (max == 0 || client->family == IP_NONE) {
-        *ret_counted = false;
-        return true;
-    }
-    entered = host_table_take(&gate->hosts, &key, sizeof key, max);
-    *ret_counted = entered;
-    return entered;
+    /* Counted without a bound, too: a reload may set one. */
+    *ret_counted = client->family != IP_NONE &&
+                   host_table_take(&gate->hosts, &key, sizeof key, max);
+    return client->family == IP_NONE || *ret_counted || max == 0;
 }
 
 void gate_leave_host(struct gate *gate, const struct ip_address *client)
@@ -80,8 +76,8 @@ bool gate_enter_user(struct gate *gate, const char *user, bool *ret_counted)
 {
     uint64_t max = atomic_load_explicit(&gate->max_per_user, memory_order_relaxed);
 
-    *ret_counted = max > 0 && host_table_take(&gate->users, user, strlen(user), max);
-    return max == 0 || *ret_counted;
+    *ret_counted = host_table_take(&gate->users, user, strlen(user), max);
+    return *ret_counted || max == 0;
 }
 
 void gate_leave_user(struct gate *gate, const char *user)

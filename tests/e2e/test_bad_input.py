@@ -34,23 +34,29 @@ OTHER_PROTOCOLS = {
 }
 
 
+@pytest.fixture
+def socks_alone(pairsocks):
+    """A daemon that does not speak HTTP."""
+    return pairsocks(protocols="socks4, socks5")
+
+
 @pytest.mark.parametrize("case", OTHER_PROTOCOLS)
-def test_another_protocol_is_closed_and_named_in_the_log(daemon, dial, case):
+def test_another_protocol_is_closed_and_named_in_the_log(socks_alone, dial, case):
     message, name = OTHER_PROTOCOLS[case]
-    client = dial(daemon)
+    client = dial(socks_alone)
     client.send(message)
     client.expect_closed()
-    session = daemon.session(client)
+    session = socks_alone.session(client)
     assert (session["error"], session["protocol"]) == (f"protocol.looks-like.{name}", "-")
 
 
 @pytest.mark.parametrize("case", ["GET", "TLS 1.3", "SSH"])
-def test_another_protocol_is_named_though_it_comes_byte_by_byte(daemon, dial, case):
+def test_another_protocol_is_named_though_it_comes_byte_by_byte(socks_alone, dial, case):
     message, name = OTHER_PROTOCOLS[case]
-    client = dial(daemon)
+    client = dial(socks_alone)
     client.drip(message[:16], pause=0.02, until_closed=True)
     client.expect_closed()
-    assert daemon.session(client)["error"] == f"protocol.looks-like.{name}"
+    assert socks_alone.session(client)["error"] == f"protocol.looks-like.{name}"
 
 
 NONSENSE = [b"\x00", b"\x01\x01\x00", b"\x03\x00", b"\x06\x01\x00", b"\xff" * 20, b"\r\n\r\n", b"hello?\n",
@@ -58,11 +64,11 @@ NONSENSE = [b"\x00", b"\x01\x01\x00", b"\x03\x00", b"\x06\x01\x00", b"\xff" * 20
 
 
 @pytest.mark.parametrize("message", NONSENSE, ids=lambda message: f"{message[:4].hex()}-{len(message)}")
-def test_what_no_protocol_starts_with_is_closed(daemon, dial, message):
-    client = dial(daemon)
+def test_what_no_protocol_starts_with_is_closed(socks_alone, dial, message):
+    client = dial(socks_alone)
     client.send(message)
     client.expect_closed()
-    session = daemon.session(client)
+    session = socks_alone.session(client)
     assert (session["error"], session["protocol"]) == ("protocol.greeting.bad", "-")
 
 

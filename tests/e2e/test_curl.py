@@ -112,8 +112,15 @@ def test_curl_that_offers_a_password_too_is_served_without(daemon, curl, keep):
     assert (done.returncode, done.body) == (0, b"ok")
 
 
-def test_curl_that_asks_it_as_an_http_proxy_gets_a_closed_connection(daemon, curl, keep):
+def test_curl_that_wants_it_to_fetch_is_told_what_it_is(daemon, curl, keep):
     web = keep(Web(b"ok"))
-    done = curl("-x", f"http://{endpoint(daemon.address())}", web.url)
-    assert done.returncode in (52, 56), done.stderr  # an empty answer, or a reset
-    assert daemon.wait_for(event="session")["error"] == "protocol.looks-like.http"
+    done = curl("-x", f"http://{endpoint(daemon.address())}", "-w", "%{http_code}", web.url)
+    assert (done.returncode, done.stdout) == (0, "405") and b"CONNECT" in done.body
+    assert daemon.wait_for(event="session")["error"] == "protocol.command.unsupported"
+
+
+def test_curl_through_http_connect(daemon, curl, keep):
+    web = keep(Web(BLOB))
+    done = curl("--proxytunnel", "-x", f"http://{endpoint(daemon.address())}", web.url)
+    assert done.body == BLOB, done.stderr
+    assert daemon.wait_for(event="session")["protocol"] == "http"

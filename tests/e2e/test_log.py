@@ -69,7 +69,7 @@ def test_every_session_has_one_line_and_an_id_of_its_own(daemon, dial, keep):
             elif number % 3 == 1:
                 assert client.negotiate("socks4", *refusing.address).code == 91
             else:
-                client.send(b"GET / HTTP/1.0\r\n\r\n")
+                client.send(b"\xffnonsense")
                 client.expect_closed()
     daemon.wait_for(count=60, event="session")
     dial(daemon).reset()
@@ -241,7 +241,7 @@ def test_a_reload_gets_away_from_a_reader_that_is_stuck(launch, tmp_path, dial):
     clients = []
     for _ in range(300):
         with dial(daemon, address=address) as client:
-            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            client.send(b"\xffnonsense")
             client.expect_closed()
             clients.append(client.local)
     (daemon.folder / "pairsocks.ini").write_text(text.replace("[daemon]", f"[daemon]\nlog_target = file:{tmp_path}/log"))

@@ -105,7 +105,7 @@ def test_a_soak_of_every_fate_leaves_descriptors_and_memory_as_they_were(pairsoc
             elif kind == 3:
                 assert client.negotiate("socks5", *refusing.address).code == 5
             elif kind == 4:
-                client.send(b"GET / HTTP/1.1\r\n\r\n")
+                client.send(b"\xffnonsense")
                 client.expect_closed()
             elif kind == 5:
                 client.send((greeting() + request5(*echo.address))[: chance.randrange(1, 13)])

@@ -13,7 +13,7 @@ TestSuite(config, .timeout = 10, .init = ini_enter_folder, .fini = ini_leave_fol
 static void expect_listener_defaults(const struct config_listener *l)
 {
     cr_assert_eq(l->unix_mode, 0660);
-    cr_assert_eq(l->protocols, PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5);
+    cr_assert_eq(l->protocols, PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5 | PROTOCOL_HTTP);
     cr_assert_eq(l->queue, 1024);
     cr_assert_eq(l->max_connections, 10000);
     cr_assert_eq(l->max_per_host, 0);

@@ -44,7 +44,8 @@ static const char *const opened[] = {
 
 #define REFUSED                                                                                    \
     "p.ini:1: [listener a] open_proxy: strangers could reach any target through 192.0.2.1:1 (add " \
-    "`allow` with the addresses of your clients, or `default = deny` and rules that allow; or "    \
+    "`allow` with the addresses of your clients, or `auth = password`, or `default = deny` and "   \
+    "rules that allow; or "                                                                        \
     "say `open_proxy = yes`)\n"
 
 Test(config_access, stranger_who_could_choose_a_target_is_refused_unless_it_is_wanted)
@@ -68,8 +69,8 @@ Test(config_access, each_listener_is_judged)
         "[listener b]\nlisten = [::]:1\n"
         "[listener c]\nlisten = 192.0.2.1:1\nopen_proxy = yes\n",
         "p.ini:3: [listener b] open_proxy: strangers could reach any target through [::]:1 (add "
-        "`allow` with the addresses of your clients, or `default = deny` and rules that allow; or "
-        "say `open_proxy = yes`)\n");
+        "`allow` with the addresses of your clients, or `auth = password`, or `default = deny` "
+        "and rules that allow; or say `open_proxy = yes`)\n");
 }
 
 /* A mistake in what may have closed it is told alone; another one hides nothing. */
@@ -81,9 +82,10 @@ Test(config_access, no_verdict_follows_from_another_mistake)
     ini_expect_errors("[listener a]\nlisten = 192.0.2.1:1\nalow = 127.0.0.1\n",
                       "p.ini:3: [listener a] alow: there is no such key in this section; did you "
                       "mean `allow`?\n");
-    ini_expect_errors("[listener a]\nlisten = 192.0.2.1:1\nauth = password\n",
-                      "p.ini:3: [listener a] auth: this key is not available in this version "
-                      "yet\n");
+    ini_expect_errors(
+        "[listener a]\nlisten = 192.0.2.1:1\nauth = passwort\n",
+        "p.ini:3: [listener a] auth: this is no valid value: `passwort`; did you mean "
+        "`password`? (accepted: a list of none, password, ident)\n");
     ini_expect_errors("[listener a]\nlisten = 192.0.2.1:1\nallow 127.0.0.1\n",
                       "p.ini:3: [listener a] this is no `key = value`, no [section] and no "
                       "comment\n");

@@ -46,7 +46,7 @@ static const char everything[] =
     "[daemon]\nworkers = 3\nuser = proxy\ngroup = proxies\nchroot = /var/empty dir\n"
     "log_target = file:/var/log/p;q #x.log\nlog_level = debug\nlog_format = json\n"
     "nameserver = 192.0.2.53, 192.0.2.54:5353\nnameserver = [2001:db8::1]:53, 2001:db8::2\n"
-    "search_domains = true\ndrain_timeout = 90s\nmax_files = 1000\n"
+    "search_domains = true\ndrain_timeout = 90s\nmax_files = 1000\nauth_cache = 0\n"
     "[rule first]\nlistener = b, a\nclient = 10.0.0.0/8, ::/0, 192.0.2.1\n"
     "user = alice, ident:bob, cert:Carol C\n"
     "destination = Example.ORG., *.example.net, 10.1.2.3/8, ::1, 0.0.0.0/0\n"
@@ -59,6 +59,9 @@ static const char everything[] =
     "resolve_for_rules = yes\nhandshake_timeout = 1500ms\nconnect_timeout = 1h\n"
     "write_timeout = 61s\nidle_timeout = 720h\nhalf_close_timeout = 1ms\nkeepalive = 0\n"
     "[listener b]\nlisten = [::]:1\nguard = off\nopen_proxy = on\nprotocols = socks4\n"
+    "auth = ident, password, none\nusers_file = /dev/null\nclose_on_removal = no\n"
+    "[listener c]\nlisten = [::]:2\nopen_proxy = on\nproxy_protocol = require\n"
+    "proxy_protocol_from = 10.0.0.0/8, ::1\n"
     "[rule second]\naction = allow\n";
 
 static const char *const files[] = {
@@ -105,12 +108,14 @@ Test(config_dump, default_is_written_whole)
                            "search_domains = no\n"
                            "drain_timeout = 30s\n"
                            "max_files = auto\n"
+                           "auth_cache = 1m\n"
                            "\n"
                            "[listener default]\n"
                            "listen = localhost:1080\n"
                            "unix_mode = 0660\n"
                            "protocols = socks4\n"
                            "protocols = socks5\n"
+                           "protocols = http\n"
                            "queue = 1024\n"
                            "max_connections = 10000\n"
                            "max_per_host = 0\n"
@@ -127,7 +132,12 @@ Test(config_dump, default_is_written_whole)
                            "write_timeout = 1m\n"
                            "idle_timeout = 2h\n"
                            "half_close_timeout = 5m\n"
-                           "keepalive = 1m\n");
+                           "keepalive = 1m\n"
+                           "auth = none\n"
+                           "users_file = none\n"
+                           "close_on_removal = yes\n"
+                           "proxy_protocol = no\n"
+                           "proxy_protocol_from = none\n");
     free(text);
     config_unref(config);
 }

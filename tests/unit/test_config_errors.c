@@ -88,8 +88,8 @@ static const struct {
     {LISTENER "user = alice\n",
      "p.ini:3: [listener a] user: there is no such key in this section; this key belongs into "
      "[daemon] or [rule]\n"},
-    {LISTENER "auth = none\n",
-     "p.ini:3: [listener a] auth: this key is not available in this version yet\n"},
+    {LISTENER "route = direct\n",
+     "p.ini:3: [listener a] route: this key is not available in this version yet\n"},
     {LISTENER "[daemon]\ncontrol = none\n",
      "p.ini:4: [daemon] control: this key is not available in this version yet\n"},
     {LISTENER "[rule r]\naction = allow\nrate = 0\n",
@@ -112,7 +112,7 @@ static const struct {
      "auto, no, yes, off, on, false, true)\n"},
     {LISTENER "protocols = socks5, sock4\n",
      "p.ini:3: [listener a] protocols: this is no valid value: `sock4`; did you mean `socks4`? "
-     "(accepted: a list of socks4, socks5)\n"},
+     "(accepted: a list of socks4, socks5, http)\n"},
     {LISTENER "[daemon]\nworkers = atuo\n",
      "p.ini:4: [daemon] workers: this is no valid value: `atuo`; did you mean `auto`? (accepted: "
      "auto, or a number from 1 to 256)\n"},
@@ -188,7 +188,8 @@ Test(config_errors, all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_
         "p.ini:16: [listener b] listen: this is no valid value: `127.0.0.1` " ADDRESSES
         "p.ini:17: [listener b] this is no `key = value`, no [section] and no comment\n"
         "p.ini:18: [listener c] open_proxy: strangers could reach any target through 0.0.0.0:1 "
-        "(add `allow` with the addresses of your clients, or `default = deny` and rules that "
+        "(add `allow` with the addresses of your clients, or `auth = password`, or `default = "
+        "deny` and rules that "
         "allow; or say `open_proxy = yes`)\n"
         "p.ini:20: [listener c] keepalive: this is no valid value: `x` (accepted: a duration such "
         "as 500ms, 10s, 5m, 2h, from 0 to 9h)\n");

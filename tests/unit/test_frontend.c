@@ -13,18 +13,16 @@ TestSuite(frontend, .timeout = 10);
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-_Static_assert((int)PROTOCOL_SOCKS4 == (int)PROTOCOL_SOCKS4 &&
-                   (int)PROTOCOL_SOCKS5 == (int)PROTOCOL_SOCKS5,
-               "the listener's protocols are handed to the front ends as they are");
-
-enum { BOTH = PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5 };
+enum { BOTH = PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5, ALL = BOTH | PROTOCOL_HTTP };
 
 /* A client's side of a handshake, and all that it was told. */
 struct dialog {
     struct handshake handshake;
-    enum parse parsed;
+    enum stream_error_id verdict; /* what is found out about it, if that is asked for */
+    unsigned asked;               /* how often */
+    enum frontend_step step;
     size_t consumed;
-    uint8_t told[1024];
+    uint8_t told[2048];
     size_t told_length;
 };
 
@@ -33,6 +31,18 @@ static void tell(struct dialog *d, const struct answer *answer)
     cr_assert_leq(answer->length, FRONTEND_ANSWER_MAX);
     memcpy(d->told + d->told_length, answer->bytes, answer->length);
     d->told_length += answer->length;
+}
+
+static enum frontend_step sniff_or_step(struct dialog *d, unsigned protocols, struct cursor *in,
+                                        struct answer *answer)
+{
+    enum parse sniffed = PARSE_DONE;
+
+    if (!d->handshake.frontend)
+        sniffed = frontend_sniff(&d->handshake, protocols, in, false);
+    if (sniffed == PARSE_DONE)
+        return d->handshake.frontend->step(&d->handshake, in, answer);
+    return sniffed == PARSE_BAD ? FRONTEND_BAD : FRONTEND_MORE;
 }
 
 /* As a session does it: the first `n` bytes of `bytes` have come, go on as far as they lead. */
@@ -45,15 +55,17 @@ static void go_on(struct dialog *d, unsigned protocols, const uint8_t *bytes, si
         const uint8_t *start = in.at;
 
         answer.length = 0;
-        d->parsed = PARSE_DONE;
-        if (!d->handshake.frontend)
-            d->parsed = frontend_sniff(&d->handshake, protocols, &in, false);
-        if (d->parsed == PARSE_DONE)
-            d->parsed = d->handshake.frontend->step(&d->handshake, &in, &answer);
-        if (d->parsed != PARSE_BAD)
+        d->step = sniff_or_step(d, protocols, &in, &answer);
+        if (d->step != FRONTEND_BAD)
             d->consumed += (size_t)(in.at - start);
+        if (d->step == FRONTEND_PASSWORD || d->step == FRONTEND_IDENT) {
+            cr_assert_eq(answer.length, 0);
+            d->asked++;
+            d->step =
+                d->handshake.frontend->judged(&d->handshake, stream_error_of(d->verdict), &answer);
+        }
         tell(d, &answer);
-    } while (d->parsed == PARSE_MORE && answer.length > 0);
+    } while (d->step == FRONTEND_MORE && answer.length > 0);
 }
 
 #define BYTES(literal) (const uint8_t *)(literal), sizeof(literal) - 1
@@ -109,13 +121,13 @@ static void expect_outcome(const struct dialog *d, size_t i, const char *how)
 {
     char name[STREAM_ERROR_NAME_MAX];
 
-    cr_assert_eq(d->parsed, strcmp(dialogs[i].error, "none") == 0 ? PARSE_DONE : PARSE_BAD,
+    cr_assert_eq(d->step, strcmp(dialogs[i].error, "none") == 0 ? FRONTEND_DONE : FRONTEND_BAD,
                  "row %zu, %s", i, how);
     cr_assert_str_eq(stream_error_name(&d->handshake.error, name), dialogs[i].error);
     cr_assert_str_eq(d->handshake.protocol, dialogs[i].protocol);
     cr_assert_eq(d->told_length, dialogs[i].told_length, "row %zu, %s", i, how);
     cr_assert_arr_eq(d->told, dialogs[i].told, d->told_length, "row %zu, %s", i, how);
-    if (d->parsed == PARSE_DONE) {
+    if (d->step == FRONTEND_DONE) {
         cr_assert(d->handshake.has_request);
         cr_assert_eq(d->consumed, dialogs[i].n, "row %zu, %s", i, how);
     }
@@ -124,7 +136,7 @@ static void expect_outcome(const struct dialog *d, size_t i, const char *how)
 Test(frontend, every_client_is_answered_as_its_protocol_has_it)
 {
     for (size_t i = 0; i < COUNT(dialogs); i++) {
-        struct dialog d = {.told_length = 0};
+        struct dialog d = {.handshake.auth = AUTH_NONE};
 
         go_on(&d, BOTH, dialogs[i].bytes, dialogs[i].n);
         expect_outcome(&d, i, "at once");
@@ -134,11 +146,11 @@ Test(frontend, every_client_is_answered_as_its_protocol_has_it)
 Test(frontend, every_dialog_is_the_same_byte_by_byte)
 {
     for (size_t i = 0; i < COUNT(dialogs); i++) {
-        struct dialog d = {.told_length = 0};
+        struct dialog d = {.handshake.auth = AUTH_NONE};
 
         for (size_t n = 0; n < dialogs[i].n; n++) {
             go_on(&d, BOTH, dialogs[i].bytes, n);
-            cr_assert_eq(d.parsed, PARSE_MORE, "row %zu at %zu", i, n);
+            cr_assert_eq(d.step, FRONTEND_MORE, "row %zu at %zu", i, n);
             cr_assert_not(d.handshake.has_request);
             cr_assert_not(stream_error_set(&d.handshake.error));
         }
@@ -151,7 +163,7 @@ Test(frontend, every_dialog_is_the_same_at_every_split)
 {
     for (size_t i = 0; i < COUNT(dialogs); i++) {
         for (size_t cut = 0; cut < dialogs[i].n; cut++) {
-            struct dialog d = {.told_length = 0};
+            struct dialog d = {.handshake.auth = AUTH_NONE};
 
             go_on(&d, BOTH, dialogs[i].bytes, cut);
             go_on(&d, BOTH, dialogs[i].bytes, dialogs[i].n);
@@ -164,7 +176,7 @@ Test(frontend, every_dialog_is_the_same_at_every_split)
 Test(frontend, bytes_sent_early_are_left_alone)
 {
     for (size_t i = 0; i < COUNT(dialogs); i++) {
-        struct dialog d = {.told_length = 0};
+        struct dialog d = {.handshake.auth = AUTH_NONE};
         uint8_t bytes[128];
 
         memcpy(bytes, dialogs[i].bytes, dialogs[i].n);
@@ -185,10 +197,10 @@ Test(frontend, request_that_is_whole_is_kept_whatever_becomes_of_it)
     } sent[] = {{socks4, sizeof socks4}, {socks5, sizeof socks5 - 1}};
 
     for (size_t i = 0; i < COUNT(sent); i++) {
-        struct dialog d = {.told_length = 0};
+        struct dialog d = {.handshake.auth = AUTH_NONE};
 
         go_on(&d, BOTH, sent[i].bytes, sent[i].n);
-        cr_assert_eq(d.parsed, PARSE_BAD);
+        cr_assert_eq(d.step, FRONTEND_BAD);
         cr_assert(d.handshake.has_request);
         cr_assert_eq(d.handshake.request.command, SOCKS_BIND);
         cr_assert_eq(d.handshake.request.port, 80);
@@ -217,12 +229,12 @@ Test(frontend, client_that_is_cut_short_gets_its_protocols_refusal)
     };
 
     for (size_t i = 0; i < COUNT(cuts); i++) {
-        struct dialog d = {.told_length = 0};
+        struct dialog d = {.handshake.auth = AUTH_NONE};
         struct answer answer = {.length = 0};
         char name[STREAM_ERROR_NAME_MAX];
 
         go_on(&d, BOTH, cuts[i].bytes, cuts[i].n);
-        cr_assert_eq(d.parsed, PARSE_MORE);
+        cr_assert_eq(d.step, FRONTEND_MORE);
         d.handshake.frontend->cut(&d.handshake, &answer);
         tell(&d, &answer);
         cr_assert_str_eq(stream_error_name(&d.handshake.error, name), cuts[i].error);
@@ -243,7 +255,7 @@ Test(frontend, client_without_end_is_refused_in_bounds)
                   {BYTES("\5\1\0")}};
 
     for (size_t i = 0; i < COUNT(starts); i++) {
-        struct dialog d = {.told_length = 0};
+        struct dialog d = {.handshake.auth = AUTH_NONE};
         uint8_t bytes[SOCKS4_REQUEST_MAX + SOCKS5_GREETING_MAX];
         size_t n = starts[i].n;
 
@@ -251,9 +263,153 @@ Test(frontend, client_without_end_is_refused_in_bounds)
         memcpy(bytes, starts[i].bytes, n);
         do
             go_on(&d, BOTH, bytes, ++n);
-        while (d.parsed == PARSE_MORE && n < sizeof bytes);
-        cr_assert_eq(d.parsed, PARSE_BAD, "row %zu", i);
+        while (d.step == FRONTEND_MORE && n < sizeof bytes);
+        cr_assert_eq(d.step, FRONTEND_BAD, "row %zu", i);
         cr_assert_leq(n, SOCKS4_REQUEST_MAX);
+    }
+}
+
+/* ---- who the client is: `auth` of the listener, the client's bytes, what is found out, and what
+ * becomes of it */
+
+#define SOCKS4_IS(code) "\0" code "\0\0\0\0\0\0"
+#define CONNECT_TO_A "CONNECT a:443 HTTP/1.1\r\n"
+#define AS_AB "Proxy-Authorization: Basic YTpi\r\n" /* a:b */
+
+static const struct {
+    unsigned auth;
+    const uint8_t *bytes;
+    size_t n;
+    enum stream_error_id verdict;
+    unsigned asked;
+    const uint8_t *told; /* of HTTP the status line's begin */
+    size_t told_length;
+    const char *error;
+} logins[] = {
+    /* SOCKS4 has no password */
+    {AUTH_PASSWORD, BYTES("\4\1\0\x50\1\2\3\4a\0"), ERROR_NONE, 0, BYTES(SOCKS4_IS("\x5D")),
+     "auth.password.failed"},
+    {AUTH_PASSWORD | AUTH_NONE, BYTES("\4\1\0\x50\1\2\3\4a\0"), ERROR_NONE, 0, BYTES(""), "none"},
+    {AUTH_IDENT, BYTES("\4\1\0\x50\1\2\3\4a\0"), ERROR_NONE, 1, BYTES(""), "none"},
+    {AUTH_IDENT | AUTH_PASSWORD, BYTES("\4\1\0\x50\1\2\3\4\0"), ERROR_NONE, 1, BYTES(""), "none"},
+    {AUTH_IDENT, BYTES("\4\1\0\x50\1\2\3\4a\0"), ERROR_AUTH_IDENT_NO_ANSWER, 1,
+     BYTES(SOCKS4_IS("\x5C")), "auth.ident.no-answer"},
+    {AUTH_IDENT, BYTES("\4\1\0\x50\0\0\0\1a\0b\0"), ERROR_AUTH_IDENT_OTHER_USER, 1,
+     BYTES(SOCKS4_IS("\x5D")), "auth.ident.other-user"},
+    {AUTH_IDENT, BYTES("\4\2\0\x50\1\2\3\4a\0"), ERROR_NONE, 0, BYTES(SOCKS4_IS("\x5B")),
+     "protocol.command.unsupported"},
+    /* SOCKS5: a method that was not offered is never chosen, a password that was is asked for */
+    {AUTH_PASSWORD, BYTES("\5\1\0"), ERROR_NONE, 0, BYTES("\5\xFF"),
+     "socks.socks5-method.none-acceptable"},
+    {AUTH_PASSWORD, BYTES("\5\2\0\2\1\1a\1b\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 1,
+     BYTES("\5\2\1\0"), "none"},
+    {AUTH_PASSWORD | AUTH_NONE, BYTES("\5\2\0\2\1\1a\1b\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 1,
+     BYTES("\5\2\1\0"), "none"},
+    {AUTH_PASSWORD | AUTH_NONE, BYTES("\5\1\0\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 0, BYTES("\5\0"),
+     "none"},
+    {AUTH_PASSWORD | AUTH_NONE, BYTES("\5\2\0\2\1\1a\1b"), ERROR_AUTH_PASSWORD_FAILED, 1,
+     BYTES("\5\2\1\1"), "auth.password.failed"},
+    {AUTH_NONE, BYTES("\5\2\0\2\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 0, BYTES("\5\0"), "none"},
+    {AUTH_NONE, BYTES("\5\1\2"), ERROR_NONE, 0, BYTES("\5\xFF"),
+     "socks.socks5-method.none-acceptable"},
+    {AUTH_PASSWORD, BYTES("\5\1\2\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 0, BYTES("\5\2\1\1"),
+     "protocol.request.bad"}, /* the sub-negotiation was skipped */
+    {AUTH_PASSWORD, BYTES("\5\1\2\1\0\1b"), ERROR_NONE, 0, BYTES("\5\2\1\1"),
+     "protocol.request.bad"},
+    {AUTH_PASSWORD, BYTES("\5\1\2\1\1a\0"), ERROR_NONE, 0, BYTES("\5\2\1\1"),
+     "protocol.request.bad"},
+    {AUTH_PASSWORD, BYTES("\5\1\2\1\1a\1b"), ERROR_AUTH_PASSWORD_BUSY, 1, BYTES("\5\2\1\1"),
+     "auth.password.busy"},
+    {AUTH_IDENT, BYTES("\5\1\0\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 1, BYTES("\5\0"), "none"},
+    {AUTH_IDENT, BYTES("\5\1\2"), ERROR_NONE, 0, BYTES("\5\xFF"),
+     "socks.socks5-method.none-acceptable"},
+    {AUTH_IDENT, BYTES("\5\1\0"), ERROR_AUTH_IDENT_NO_ANSWER, 1, BYTES("\5\xFF"),
+     "auth.ident.no-answer"},
+    {AUTH_IDENT | AUTH_PASSWORD, BYTES("\5\1\0"), ERROR_AUTH_IDENT_OTHER_USER, 1, BYTES("\5\xFF"),
+     "auth.ident.other-user"},
+    {AUTH_IDENT | AUTH_PASSWORD, BYTES("\5\2\2\0\1\1a\1b\5\1\0\1\1\2\3\4\0\x50"), ERROR_NONE, 1,
+     BYTES("\5\2\1\0"), "none"},
+    /* HTTP */
+    {AUTH_NONE, BYTES(CONNECT_TO_A "\r\n"), ERROR_NONE, 0, BYTES(""), "none"},
+    {AUTH_NONE, BYTES(CONNECT_TO_A AS_AB "\r\n"), ERROR_NONE, 0, BYTES(""), "none"},
+    {AUTH_PASSWORD, BYTES(CONNECT_TO_A "\r\n"), ERROR_NONE, 0, BYTES("HTTP/1.1 407 "),
+     "auth.password.failed"},
+    {AUTH_PASSWORD, BYTES(CONNECT_TO_A AS_AB "\r\n"), ERROR_NONE, 1, BYTES(""), "none"},
+    {AUTH_PASSWORD, BYTES(CONNECT_TO_A AS_AB "\r\n"), ERROR_AUTH_PASSWORD_FAILED, 1,
+     BYTES("HTTP/1.1 407 "), "auth.password.failed"},
+    {AUTH_PASSWORD, BYTES(CONNECT_TO_A AS_AB "\r\n"), ERROR_AUTH_PASSWORD_BUSY, 1,
+     BYTES("HTTP/1.1 503 "), "auth.password.busy"},
+    {AUTH_PASSWORD, BYTES(CONNECT_TO_A "Proxy-Authorization: Basic YQ==\r\n\r\n"), ERROR_NONE, 0,
+     BYTES("HTTP/1.1 407 "), "auth.password.failed"},
+    {AUTH_PASSWORD | AUTH_NONE, BYTES(CONNECT_TO_A "\r\n"), ERROR_NONE, 0, BYTES(""), "none"},
+    {AUTH_IDENT, BYTES(CONNECT_TO_A AS_AB "\r\n"), ERROR_NONE, 1, BYTES(""), "none"},
+    {AUTH_IDENT, BYTES(CONNECT_TO_A "\r\n"), ERROR_AUTH_IDENT_NO_ANSWER, 1, BYTES("HTTP/1.1 403 "),
+     "auth.ident.no-answer"},
+    {AUTH_PASSWORD, BYTES("GET / HTTP/1.1\r\n\r\n"), ERROR_NONE, 0, BYTES("HTTP/1.1 405 "),
+     "protocol.command.unsupported"},
+};
+
+static void expect_login(const struct dialog *d, size_t i)
+{
+    bool prefix_only = d->handshake.frontend == &frontend_http && logins[i].told_length;
+    char name[STREAM_ERROR_NAME_MAX];
+
+    cr_assert_str_eq(stream_error_name(&d->handshake.error, name), logins[i].error, "row %zu: %s",
+                     i, name);
+    cr_assert_eq(d->step, strcmp(logins[i].error, "none") == 0 ? FRONTEND_DONE : FRONTEND_BAD,
+                 "row %zu", i);
+    cr_assert_eq(d->asked, logins[i].asked, "row %zu", i);
+    if (!prefix_only)
+        cr_assert_eq(d->told_length, logins[i].told_length, "row %zu", i);
+    cr_assert_arr_eq(d->told, logins[i].told, logins[i].told_length, "row %zu", i);
+    if (d->step == FRONTEND_DONE)
+        cr_assert(d->handshake.has_request);
+}
+
+Test(frontend, every_login_is_asked_for_and_answered)
+{
+    for (size_t i = 0; i < COUNT(logins); i++) {
+        struct dialog d = {.handshake.auth = logins[i].auth, .verdict = logins[i].verdict};
+
+        go_on(&d, ALL, logins[i].bytes, logins[i].n);
+        expect_login(&d, i);
+    }
+}
+
+Test(frontend, every_login_is_the_same_byte_by_byte)
+{
+    for (size_t i = 0; i < COUNT(logins); i++) {
+        struct dialog d = {
+            .handshake.auth = logins[i].auth, .verdict = logins[i].verdict, .step = FRONTEND_MORE};
+
+        for (size_t n = 1; n <= logins[i].n && d.step == FRONTEND_MORE; n++)
+            go_on(&d, ALL, logins[i].bytes, n);
+        expect_login(&d, i);
+    }
+}
+
+Test(frontend, the_login_is_what_the_client_said)
+{
+    static const struct {
+        unsigned auth;
+        const uint8_t *bytes;
+        size_t n;
+        const char *user, *password;
+    } said[] = {
+        {AUTH_PASSWORD, BYTES("\5\1\2\1\2al\3bob"), "al", "bob"},
+        {AUTH_PASSWORD, BYTES(CONNECT_TO_A AS_AB "\r\n"), "a", "b"},
+        {AUTH_IDENT, BYTES("\4\1\0\x50\1\2\3\4alice\0"), "alice", ""},
+    };
+
+    for (size_t i = 0; i < COUNT(said); i++) {
+        struct dialog d = {.handshake.auth = said[i].auth, .verdict = ERROR_AUTH_PASSWORD_FAILED};
+        const struct socks5_userpass *login = &d.handshake.login;
+
+        go_on(&d, ALL, said[i].bytes, said[i].n);
+        cr_assert_eq(login->user_length, strlen(said[i].user));
+        cr_assert_arr_eq(login->user, said[i].user, login->user_length);
+        cr_assert_eq(login->password_length, strlen(said[i].password));
+        cr_assert_arr_eq(login->password, said[i].password, login->password_length);
     }
 }
 
@@ -334,12 +490,14 @@ Test(frontend, stranger_that_ends_early_is_decided_at_its_end)
 /* One byte tells who speaks, and only those that are asked for are spoken with. */
 Test(frontend, only_the_listeners_protocols_are_recognised)
 {
-    for (unsigned protocols = 0; protocols <= BOTH; protocols++) {
+    for (unsigned protocols = 0; protocols <= ALL; protocols++) {
         for (int first = 0; first < 256; first++) {
             const struct frontend *expected =
                 first == 4 && protocols & PROTOCOL_SOCKS4   ? &frontend_socks4
                 : first == 5 && protocols & PROTOCOL_SOCKS5 ? &frontend_socks5
-                                                            : NULL;
+                : first >= 'A' && first <= 'Z' && first != 'S' && protocols & PROTOCOL_HTTP
+                    ? &frontend_http
+                    : NULL; /* an S alone may become SSH */
             struct handshake handshake;
             uint8_t byte = (uint8_t)first;
             enum parse parsed = sniff(&handshake, protocols, &byte, 1, false);
@@ -350,6 +508,17 @@ Test(frontend, only_the_listeners_protocols_are_recognised)
                 cr_assert_str_eq(handshake.protocol, expected->name);
         }
     }
+}
+
+Test(frontend, ssh_is_no_http)
+{
+    struct handshake handshake;
+
+    cr_assert_eq(sniff(&handshake, ALL, BYTES("SSH"), false), PARSE_MORE);
+    cr_assert_eq(sniff(&handshake, ALL, BYTES("SSH-2.0-x\r\n"), false), PARSE_BAD);
+    cr_assert(stream_error_is(&handshake.error, ERROR_PROTOCOL_LOOKS_LIKE_SSH));
+    cr_assert_eq(sniff(&handshake, ALL, BYTES("SE"), false), PARSE_DONE);
+    cr_assert_eq(handshake.frontend, &frontend_http);
 }
 
 Test(frontend, nothing_at_all_waits_for_more)
