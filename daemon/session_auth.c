@@ -92,6 +92,7 @@ void session_check_password(struct session *s)
     struct login_digest digest = digest_of(s);
     struct password_question question = {
         .users = listener->config->users,
+        .login = digest,
         .user = login->user,
         .user_length = login->user_length,
         .password = login->password,

@@ -57,6 +57,8 @@ static struct password_question question_of(const char *host, const char *user,
         .password_length = (uint8_t)strlen(password),
     };
 
+    question.login = login_digest_of(&(struct login_digest){{0}}, user, strlen(user), password,
+                                     strlen(password));
     cr_assert(ip_parse(host, strlen(host), &question.host));
     return question;
 }
@@ -123,9 +125,8 @@ Test(password_pool, one_host_fills_its_own_share_alone, .init = set_up, .fini = 
     unsigned taken = 0;
 
     for (int i = 0; i < 1000; i++) {
-        struct password_check *check = password_pool_check(pool, &greedy, &inbox, NULL);
-
-        if (!check)
+        greedy.login.half[0]++; /* another password each time */
+        if (!password_pool_check(pool, &greedy, &inbox, NULL))
             break;
         taken++;
     }
@@ -153,8 +154,10 @@ Test(password_pool, who_is_cancelled_is_not_asked_for, .init = set_up, .fini = t
     struct password_question question = question_of("192.0.2.1", "alice", "secret");
     struct password_check *checks[8];
 
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
+        question.login.half[0]++;
         cr_assert(checks[i] = password_pool_check(pool, &question, &inbox, &question));
+    }
     for (int i = 1; i < 8; i++)
         password_check_cancel(checks[i]);
     for (int i = 0; i < 8; i++) {
@@ -163,6 +166,43 @@ Test(password_pool, who_is_cancelled_is_not_asked_for, .init = set_up, .fini = t
         cr_assert((check->owner != NULL) == (check == checks[0]));
         password_check_free(check);
     }
+    password_pool_free(pool);
+}
+
+/* A browser opens many connections at once. */
+Test(password_pool, who_asks_the_same_shares_the_answer, .init = set_up, .fini = tear_down)
+{
+    enum { MANY = 500 };
+    struct password_pool *pool = password_pool_new(1);
+    struct password_question right = question_of("192.0.2.1", "alice", "secret"),
+                             wrong = question_of("192.0.2.1", "alice", "wrong");
+    struct password_check *checks[MANY];
+
+    for (int i = 0; i < MANY; i++) {
+        checks[i] = password_pool_check(pool, i % 2 ? &right : &wrong, &inbox,
+                                        i % 2 ? (void *)&right : (void *)&wrong);
+        cr_assert(checks[i]);
+    }
+    for (int i = 0; i < 4; i++) /* leaders among them */
+        password_check_cancel(checks[i]);
+    for (int i = 0; i < MANY; i++) {
+        struct password_check *check = answer();
+
+        if (check->owner)
+            cr_assert_eq(check->matches, check->owner == &right);
+        password_check_free(check);
+    }
+    password_pool_free(pool);
+}
+
+Test(password_pool, another_host_asks_for_itself, .init = set_up, .fini = tear_down)
+{
+    struct password_pool *pool = password_pool_new(1);
+    struct password_question one = question_of("192.0.2.1", "alice", "secret"),
+                             other = question_of("192.0.2.2", "alice", "secret");
+
+    for (int i = 0; i < 10; i++)
+        cr_assert(password_pool_check(pool, i % 2 ? &one : &other, &inbox, &one));
     password_pool_free(pool);
 }
 
