@@ -1,5 +1,5 @@
-/* fuzz_users.c - any bytes as a users file. The claims: it is read or refused, refused with errors of
- * one line each in the order of the file's lines, read without one; each line of a file that was
+/* fuzz_users.c - any bytes as a users file. The claims: it is read or refused, refused with errors
+ * of one line each in the order of the file's lines, read without one; each line of a file that was
  * read is nothing or the user that it names, and there are no others; the decoy is a setting. */
 #include "tests/fuzz/fuzz.h"
 
@@ -81,24 +81,25 @@ static void check_content(const struct users *users, const uint8_t *data, size_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t newline = '\n'; /* fmemopen() takes no empty file */
-    FILE *in = fmemopen((void *)(size ? data : &newline), size ? size : 1, "r");
-    struct users *users;
-    char *errors = NULL;
+    char *copy = malloc(size + 1), *errors = NULL;
     size_t n = 0;
-    FILE *out = open_memstream(&errors, &n);
+    FILE *in, *out = open_memstream(&errors, &n);
+    struct users *users;
 
-    CLAIM(in && out);
+    CLAIM(copy && out);
+    memcpy(copy, data, size);
+    in = fmemopen(copy, size, "r");
+    CLAIM(in);
     users = users_read(in, "u", out);
     CLAIM(fclose(out) == 0);
     fclose(in);
+    free(copy);
     if (!users) {
         check_errors(errors, n);
     } else {
         CLAIM(n == 0);
         check_users(users, data, size);
-        if (size)
-            check_content(users, data, size);
+        check_content(users, data, size);
     }
     users_unref(users);
     free(errors);
