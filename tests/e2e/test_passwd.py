@@ -77,7 +77,8 @@ def test_only_the_first_line_counts_and_the_others_are_left(tmp_path):
     path.write_bytes(b"first\nsecond\nthird\n")
     with open(path, "rb", buffering=0) as stdin:
         for password in b"first", b"second":
-            done = subprocess.run([COMMAND, "passwd", "alice"], stdin=stdin, capture_output=True, timeout=wait.seconds(10))
+            done = subprocess.run([COMMAND, "passwd", "alice"], stdin=stdin, capture_output=True,
+                                  timeout=wait.seconds(10))
             assert done.returncode == 0
             expect_line(done.stdout, b"alice", password)
 
@@ -140,7 +141,8 @@ def test_a_stdin_that_cannot_be_read():
     assert b"Is a directory" in errors
 
 
-@pytest.mark.parametrize("arguments", [[], ["alice", "bob"], ["--no-such-option"], ["--no-such-option", "alice"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [[], ["alice", "bob"], ["--no-such-option"], ["--no-such-option", "alice"]],
+                         ids=" ".join)
 def test_a_wrong_command_line(arguments):
     done = call(*arguments, stdin=b"secret\n")
     expect_refusal(done, b"usage: pairsocks passwd USER", status=2)
@@ -190,6 +192,7 @@ class Terminal:
     def __init__(self):
         self.master, terminal = os.openpty()
         self.name = os.ttyname(terminal)
+        self.before = self.attributes()
         self.output, output = os.pipe()
         self.report, report = os.pipe()
         self.shell = subprocess.Popen(
@@ -298,7 +301,6 @@ def test_a_terminal_can_be_corrected(terminal):
     (b"a\0b\n", None, b"NUL"),
 ])
 def test_a_terminal_refuses(terminal, first, second, what):
-    before = terminal.attributes()
     terminal.expect(b"Password: ")
     terminal.type(first)
     if second:
@@ -307,13 +309,12 @@ def test_a_terminal_refuses(terminal, first, second, what):
     code, output = terminal.end()
     assert (code, output) == (1, b"")
     assert what in terminal.shown and b"ecre" not in terminal.shown
-    assert terminal.attributes() == before
+    assert terminal.attributes() == terminal.before
 
 
 @pytest.mark.parametrize("key, number", [(b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)])
 @pytest.mark.parametrize("prompt", [b"Password: ", b"Again: "])
 def test_a_key_that_ends_it_leaves_the_terminal_as_it_was(terminal, key, number, prompt):
-    before = terminal.attributes()
     terminal.expect(b"Password: ")
     if prompt == b"Again: ":
         terminal.type(b"secret\n")
@@ -321,26 +322,24 @@ def test_a_key_that_ends_it_leaves_the_terminal_as_it_was(terminal, key, number,
     assert not terminal.echoes()
     terminal.type(b"secr" + key)
     assert terminal.end() == (-number, b"")
-    assert terminal.attributes() == before
+    assert terminal.attributes() == terminal.before
     assert b"secr" not in terminal.shown
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1])
 def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(terminal, number):
-    before = terminal.attributes()
     terminal.expect(b"Password: ")
     assert not terminal.echoes()
     os.kill(terminal.pid, number)
     assert terminal.end() == (-number, b"")
-    assert terminal.attributes() == before
+    assert terminal.attributes() == terminal.before
 
 
 def test_who_stops_it_has_his_echo_and_is_asked_again(terminal):
-    before = terminal.attributes()
     terminal.expect(b"Password: ")
     terminal.type(b"forgotten\x1a")
     assert terminal.stopped_by() == signal.SIGTSTP
-    assert terminal.attributes() == before
+    assert terminal.attributes() == terminal.before
     os.kill(terminal.pid, signal.SIGCONT)
     terminal.expect(b"Password: ")
     assert not terminal.echoes()
@@ -350,7 +349,7 @@ def test_who_stops_it_has_his_echo_and_is_asked_again(terminal):
     code, output = terminal.end()
     assert code == 0
     expect_line(output, b"alice", b"secret")
-    assert terminal.attributes() == before
+    assert terminal.attributes() == terminal.before
 
 
 def test_the_rest_of_a_line_is_dropped(terminal):
