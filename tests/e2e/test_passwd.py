@@ -215,12 +215,14 @@ class Terminal:
         self.shell.wait()
 
     def read(self, timeout=0):
-        """What the terminal shows."""
+        """What the terminal shows. True: its last program has gone."""
         if self.master in select.select([self.master], [], [], timeout)[0]:
             try:
                 self.shown += os.read(self.master, 4096)
-            except OSError as error:  # what a terminal says when its last program has gone
+            except OSError as error:
                 assert error.errno == errno.EIO
+                return True
+        return False
 
     def next_report(self):
         def line():
@@ -257,7 +259,7 @@ class Terminal:
     def end(self):
         """(exit status or minus the signal, stdout)"""
         code = os.waitstatus_to_exitcode(int(self.next_report()))
-        self.read()
+        wait.until(lambda: self.read(0.05), "the terminal's end")
         return code, os.read(self.output, 4096)
 
 
@@ -358,7 +360,7 @@ def test_the_rest_of_a_line_is_dropped(terminal):
     terminal.type(b"p" * 300 + b"rm -rf\n")
     next_reader = os.open(terminal.name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
-        assert terminal.end()[0] == 1
+        assert os.waitstatus_to_exitcode(int(terminal.next_report())) == 1
         with pytest.raises(BlockingIOError):
             os.read(next_reader, 1)
     finally:
