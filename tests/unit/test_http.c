@@ -494,7 +494,7 @@ Test(http, a_name_of_255_bytes_is_taken_and_one_of_256_is_no_name)
         }
         cr_assert_eq(o.parsed, PARSE_DONE);
         cr_assert_eq(o.request.host.name_length, n);
-        cr_assert_eq(strlen(o.request.host.name), n);
+        cr_assert_eq(strlen(o.request.host.name), (size_t)n);
     }
 }
 
