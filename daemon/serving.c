@@ -144,6 +144,7 @@ void serving_apply(struct serving *serving, struct serving_change *change)
     for (unsigned i = 0; i < config->listener_count; i++)
         waited_for |= gate_configure(change->snapshot->listeners[i].gate, &config->listeners[i]);
     descriptors_bound_sessions(&serving->workers, config, change->sockets.count);
+    sockets_set_modes(&change->sockets, change->snapshot);
     sockets_log(&change->sockets, change->snapshot);
     for (unsigned i = 0; i < serving->workers.count; i++)
         workers_serve(&serving->workers, i, change->plans[i]);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -126,10 +127,10 @@ static bool open_tcp(struct socket_set *set, const struct sockets *current, unsi
 }
 
 /* There is no SO_REUSEPORT for paths: the workers share one socket. */
-static bool open_unix(struct socket_set *set, unsigned workers, int backlog, mode_t mode,
+static bool open_unix(struct socket_set *set, unsigned workers, int backlog,
                       struct socket_owner owner, struct stream_error *ret_error)
 {
-    set->fds[0] = listener_open_unix(set->unix_path, backlog, mode, ret_error);
+    set->fds[0] = listener_open_unix(set->unix_path, backlog, set->mode, ret_error);
     if (set->fds[0] < 0)
         return false;
     if ((owner.uid >= 0 || owner.gid >= 0) &&
@@ -199,8 +200,9 @@ static bool open_new(struct opening *o, struct socket_set *set,
         return false;
     for (unsigned i = 0; i < workers; i++)
         set->fds[i] = -1;
+    set->mode = (mode_t)listener->unix_mode;
     if (set->unix_path)
-        return open_unix(set, workers, backlog, (mode_t)listener->unix_mode, o->owner, ret_error);
+        return open_unix(set, workers, backlog, o->owner, ret_error);
     return open_tcp(set, o->current, workers, backlog, ret_error);
 }
 
@@ -233,6 +235,7 @@ static int open_address(struct opening *o, unsigned index, const struct config_a
     if (known) {
         set->id = known->id;
         set->bound = known->bound;
+        set->mode = known->mode;
         set->stays = true;
     } else if (!open_new(o, set, listener, &error)) {
         goto fail;
@@ -308,6 +311,40 @@ struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snaps
             set->fds[index] = -1;
     }
     return plan;
+}
+
+/* As after chroot, where it is out of reach. */
+static void log_mode_stays(const struct config_listener *listener, const struct socket_set *set,
+                           int error_number)
+{
+    struct log_record record;
+    char message[128];
+
+    if (!log_wants(LOG_LEVEL_WARNING))
+        return;
+    snprintf(message, sizeof message, "unix_mode stays %04o: %s", (unsigned)set->mode,
+             strerror(error_number));
+    log_begin(&record, LOG_LEVEL_WARNING, "listen");
+    log_record_string(&record, "listener", listener->name);
+    log_record_string(&record, "address", set->unix_path);
+    log_record_string(&record, "message", message);
+    log_commit(&record);
+}
+
+void sockets_set_modes(struct sockets *sockets, const struct snapshot *snapshot)
+{
+    for (unsigned i = 0; i < sockets->count; i++) {
+        struct socket_set *set = &sockets->sets[i];
+        const struct config_listener *listener = &snapshot->config->listeners[set->listener];
+        mode_t mode = (mode_t)listener->unix_mode;
+
+        if (!set->unix_path || set->mode == mode)
+            continue;
+        if (chmod(set->unix_path, mode) == 0)
+            set->mode = mode;
+        else
+            log_mode_stays(listener, set, errno);
+    }
 }
 
 void sockets_unlink(const struct sockets *sockets, const struct sockets *next)

@@ -5,6 +5,7 @@ import pathlib
 import pwd
 import shutil
 import signal
+import stat
 import tempfile
 
 import pytest
@@ -106,6 +107,13 @@ def test_as_another_user_an_unreadable_file_is_told_and_changes_nothing(serving,
     serves(daemon, keep(Listener()))
 
 
+def test_as_another_user_a_kept_unix_socket_gets_its_new_mode(serving, folder):
+    daemon = serving(user="nobody", listen=f"unix:{folder}/s")
+    reload(daemon, **{f"listen = unix:{folder}/s": f"listen = unix:{folder}/s\nunix_mode = 0666"})
+    assert stat.S_IMODE((folder / "s").stat().st_mode) == 0o666
+    assert daemon.records(event="listen") == []
+
+
 # --- chroot
 
 
@@ -140,6 +148,19 @@ def test_in_a_chroot_a_log_out_of_reach_stays_open_and_an_error_says_so(serving,
     assert (said["path"], said["message"]) == (str(daemon.log_path), "No such file or directory")
     serves(daemon, keep(Listener()))
     daemon.wait_for(event="session")
+
+
+def test_in_a_chroot_a_mode_that_cannot_be_set_is_told_until_it_is(serving, root, folder):
+    path = folder / "s"
+    daemon = serving(user="nobody", chroot=root, listen=["127.0.0.1:0", f"unix:{path}"])
+    reload(daemon)
+    assert daemon.records(event="listen") == []
+    reload(daemon, **{f"unix:{path}": f"unix:{path}\nunix_mode = 0666"})
+    reload(daemon)
+    told = daemon.records(event="listen", level="warning")
+    assert [(record["listener"], record["address"]) for record in told] == [("main", str(path))] * 2
+    assert told[0]["message"] == "unix_mode stays 0660: No such file or directory"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
 def test_a_root_that_is_not_there_ends_the_start(folder, launch):
