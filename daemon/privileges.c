@@ -52,7 +52,8 @@ static bool find_group(struct privileges *p)
 
 bool privileges_find(const struct config *config, struct privileges *ret)
 {
-    struct privileges p = {config->user, config->group, config->chroot, -1, -1};
+    struct privileges p = {config->user, config->group,         config->chroot, -1,
+                           -1,           config->chroot != NULL};
     bool changes;
 
     if (!find_user(&p) || !find_group(&p))

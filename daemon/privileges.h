@@ -7,6 +7,7 @@
 struct privileges {
     const char *user, *group, *chroot; /* borrowed from the configuration; NULL = as it is */
     int64_t uid, gid;                  /* -1: stays */
+    bool confines;                     /* there is a chroot, also when that text is gone */
 };
 
 /* Looks the names up, before anything is bound. False, with a message logged, when there is no such

@@ -56,6 +56,22 @@ static void log_cannot_listen(enum log_level level, const struct config_listener
     log_commit(&record);
 }
 
+static void remove_file(const struct socket_set *set, bool in_chroot)
+{
+    struct log_record record;
+    char message[128];
+
+    if (unlink(set->unix_path) == 0 || (errno == ENOENT && !in_chroot))
+        return;
+    if (!log_wants(LOG_LEVEL_WARNING))
+        return;
+    snprintf(message, sizeof message, "the socket's file stays behind: %s", strerror(errno));
+    log_begin(&record, LOG_LEVEL_WARNING, "listen");
+    log_record_string(&record, "address", set->unix_path);
+    log_record_string(&record, "message", message);
+    log_commit(&record);
+}
+
 void sockets_log(const struct sockets *sockets, const struct snapshot *snapshot)
 {
     for (unsigned i = 0; i < sockets->count; i++) {
@@ -136,6 +152,7 @@ static bool open_unix(struct socket_set *set, unsigned workers, int backlog,
     if ((owner.uid >= 0 || owner.gid >= 0) &&
         chown(set->unix_path, (uid_t)owner.uid, (gid_t)owner.gid) != 0) {
         *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, errno);
+        remove_file(set, false);
         return false;
     }
     for (unsigned i = 1; i < workers; i++) {
@@ -287,7 +304,7 @@ bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct s
     for (unsigned i = 0; i < snapshot->config->listener_count; i++)
         good = open_listener(&o, i) && good; /* every failure is told */
     if (!good) {
-        sockets_unlink(ret, current);
+        sockets_unlink(ret, current, false); /* opened right now */
         sockets_done(ret);
     }
     return good;
@@ -347,7 +364,7 @@ void sockets_set_modes(struct sockets *sockets, const struct snapshot *snapshot)
     }
 }
 
-void sockets_unlink(const struct sockets *sockets, const struct sockets *next)
+void sockets_unlink(const struct sockets *sockets, const struct sockets *next, bool in_chroot)
 {
     for (unsigned i = 0; i < sockets->count; i++) {
         const struct socket_set *set = &sockets->sets[i];
@@ -356,7 +373,7 @@ void sockets_unlink(const struct sockets *sockets, const struct sockets *next)
         for (unsigned j = 0; set->unix_path && next && j < next->count; j++)
             serves_on = serves_on || same_place(set, &next->sets[j]);
         if (set->unix_path && !serves_on)
-            unlink(set->unix_path);
+            remove_file(set, in_chroot);
     }
 }
 

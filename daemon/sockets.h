@@ -44,8 +44,9 @@ struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snaps
  * and tried again with the next configuration. */
 void sockets_set_modes(struct sockets *sockets, const struct snapshot *snapshot);
 
-/* Removes the files of unix sockets that `next` (or NULL) does not serve on. */
-void sockets_unlink(const struct sockets *sockets, const struct sockets *next);
+/* Removes the files of unix sockets that `next` (or NULL) does not serve on. One that stays behind
+ * is logged; one that has gone already is not, unless all paths mean something else since a chroot. */
+void sockets_unlink(const struct sockets *sockets, const struct sockets *next, bool in_chroot);
 
 /* Closes what was not handed over. */
 void sockets_done(struct sockets *sockets);

@@ -114,6 +114,21 @@ def test_as_another_user_a_kept_unix_socket_gets_its_new_mode(serving, folder):
     assert daemon.records(event="listen") == []
 
 
+def left_behind(daemon):
+    return [(r["address"], r["message"]) for r in daemon.records(event="listen", level="warning")]
+
+
+def test_as_another_user_a_unix_socket_that_cannot_be_removed_is_told(serving, folder):
+    (folder / "roots").mkdir()
+    path = folder / "roots" / "s"
+    daemon = serving(user="nobody", listen=["127.0.0.1:0", f"unix:{path}"])
+    told = [(str(path), "the socket's file stays behind: Permission denied")]
+    reload(daemon, **{f"listen = unix:{path}\n": ""})
+    assert left_behind(daemon) == told
+    daemon.finish()
+    assert left_behind(daemon) == told
+
+
 # --- chroot
 
 
@@ -161,6 +176,12 @@ def test_in_a_chroot_a_mode_that_cannot_be_set_is_told_until_it_is(serving, root
     assert [(record["listener"], record["address"]) for record in told] == [("main", str(path))] * 2
     assert told[0]["message"] == "unix_mode stays 0660: No such file or directory"
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_in_a_chroot_a_unix_socket_that_stays_behind_is_told_at_the_end(serving, root, folder):
+    daemon = serving(user="nobody", chroot=root, listen=f"unix:{folder}/s")
+    daemon.finish()
+    assert left_behind(daemon) == [(f"{folder}/s", "the socket's file stays behind: No such file or directory")]
 
 
 def test_a_root_that_is_not_there_ends_the_start(folder, launch):

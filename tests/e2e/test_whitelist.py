@@ -300,6 +300,13 @@ def test_a_unix_socket_is_removed_at_the_end(pairsocks, path, number):
     assert not path.exists()
 
 
+def test_a_unix_socket_that_somebody_has_removed_is_no_matter(pairsocks, path):
+    daemon = pairsocks(listen=f"unix:{path}")
+    path.unlink()
+    daemon.finish()
+    assert daemon.records(event="listen") == []
+
+
 def test_a_unix_socket_is_removed_when_its_listener_goes(pairsocks, path):
     daemon = pairsocks(listen=["127.0.0.1:0", f"unix:{path}"])
     ini = daemon.folder / "pairsocks.ini"
