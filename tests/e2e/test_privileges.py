@@ -1,5 +1,6 @@
 """From root to `user`, `group` and `chroot`, once everything is open; and what a reload can still do then."""
 
+import grp
 import os
 import pathlib
 import pwd
@@ -112,6 +113,54 @@ def test_as_another_user_a_kept_unix_socket_gets_its_new_mode(serving, folder):
     reload(daemon, **{f"listen = unix:{folder}/s": f"listen = unix:{folder}/s\nunix_mode = 0666"})
     assert stat.S_IMODE((folder / "s").stat().st_mode) == 0o666
     assert daemon.records(event="listen") == []
+
+
+def who(daemon):
+    """Uid, gid and supplementary groups of all threads, which are the same."""
+    found = {(int(f["Uid"].split()[0]), int(f["Gid"].split()[0]), tuple(map(int, f["Groups"].split())))
+             for f in identities(daemon)}
+    assert len(found) == 1
+    return found.pop()
+
+
+def test_numbers_do_as_well_as_names(serving, folder):
+    assert who(serving(user=NOBODY.pw_uid, log="one"))[:2] == (NOBODY.pw_uid, NOBODY.pw_gid)
+    other = next(group for group in grp.getgrall() if group.gr_gid not in (0, NOBODY.pw_gid))
+    assert who(serving(user=NOBODY.pw_uid, group=other.gr_gid, log="two"))[:2] == (NOBODY.pw_uid, other.gr_gid)
+
+
+def test_the_number_of_a_user_gets_the_groups_of_his_name(serving, folder):
+    assert who(serving(user=NOBODY.pw_uid, log="one")) == who(serving(user="nobody", log="two"))
+
+
+def unknown(lookup):
+    """A number that has no entry."""
+    for number in range(40000, 60000):
+        try:
+            lookup(number)
+        except KeyError:
+            return number
+
+
+def test_numbers_without_an_entry_will_do_together(serving, folder):
+    uid, gid = unknown(pwd.getpwuid), unknown(grp.getgrgid)
+    os.chown(folder, uid, -1)
+    assert who(serving(user=uid, group=gid)) == (uid, gid, ())
+
+
+@pytest.mark.parametrize("keys, says", [
+    ({"user": "{uid}"}, "[daemon] user = {uid}: there is no such user, so its group must be said too (`group`)"),
+    ({"user": "no-such-user"}, "[daemon] user = no-such-user: there is no such user"),
+    ({"user": "nobody", "group": "no-such-group"}, "[daemon] group = no-such-group: there is no such group"),
+    ({"user": "4294967295"}, "[daemon] user = 4294967295: the number is out of range"),
+    ({"group": "99999999999999999999"}, "[daemon] group = 99999999999999999999: the number is out of range"),
+])  # fmt: skip
+def test_an_identity_that_cannot_be_found_ends_the_start(folder, launch, keys, says):
+    uid = unknown(pwd.getpwuid)
+    keys = {key: value.format(uid=uid) for key, value in keys.items()}
+    daemon = launch(config_text({"log_target": "stderr", **keys}, {"main": {"listen": "127.0.0.1:0"}}))
+    assert daemon.exit_code() == 1
+    assert says.format(uid=uid) + '"' in daemon.errors()
 
 
 def left_behind(daemon):
