@@ -45,6 +45,7 @@ enum error_policy {
     SUBDOMAIN_POLICY_LIMIT = 1,
     SUBDOMAIN_POLICY_RULE,
     SUBDOMAIN_POLICY_GUARD,
+    SUBDOMAIN_POLICY_WHITELIST,
 };
 enum error_protocol {
     SUBDOMAIN_PROTOCOL_GREETING = 1,
@@ -89,6 +90,7 @@ enum error_auth { SUBDOMAIN_AUTH_PASSWORD = 1, SUBDOMAIN_AUTH_IDENT };
     ROW(POLICY_LIMIT_HOST,            POLICY, SUBDOMAIN_POLICY_LIMIT, 3, "policy.limit.host", 0, 1, 503) \
     ROW(POLICY_LIMIT_USER,            POLICY, SUBDOMAIN_POLICY_LIMIT, 4, "policy.limit.user", 0, 1, 503) \
     ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 0, 1, 503) \
+    ROW(POLICY_WHITELIST_DENIED,      POLICY, SUBDOMAIN_POLICY_WHITELIST, 1, "policy.whitelist.denied", 0, 1, 503) \
     ROW(POLICY_RULE_DENIED,           POLICY, SUBDOMAIN_POLICY_RULE, 1, "policy.rule.denied", 91, 2, 403) \
     ROW(POLICY_GUARD_DENIED,          POLICY, SUBDOMAIN_POLICY_GUARD, 1, "policy.guard.denied", 91, 2, 403) \
     ROW(PROTOCOL_GREETING_BAD,        PROTOCOL, SUBDOMAIN_PROTOCOL_GREETING, 1, "protocol.greeting.bad", 0, 0xFF, 400) \
