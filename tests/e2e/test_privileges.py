@@ -17,6 +17,8 @@ from harness.socks import Client, greeting
 from harness.targets import Listener
 
 NOBODY = pwd.getpwnam("nobody")
+# A sanitizer's leak check needs /proc, which no chroot of ours has.
+NO_LEAK_CHECK = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 
 
 @pytest.fixture
@@ -38,8 +40,7 @@ def serving(folder, launch):
     def start(log="log", listen="127.0.0.1:0", **keys):
         ini = folder / "pairsocks.ini"
         ini.write_text(config_text({"workers": 2, "log_target": f"file:{folder / log}", **keys}, {"main": {"listen": listen}}))
-        # A sanitizer's leak check needs /proc, which no chroot of ours has.
-        environment = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"} if "chroot" in keys else None
+        environment = NO_LEAK_CHECK if "chroot" in keys else None
         daemon = launch(arguments=["-c", str(ini)], log_path=folder / log, environment=environment).ready()
         daemon.ini = ini
         daemons.append(daemon)
@@ -203,6 +204,20 @@ def test_in_a_chroot_the_file_outside_is_read_again_and_a_new_address_bound(serv
     reload(daemon, **{"127.0.0.1:0": "127.0.0.1:0, 127.0.0.2:0"})
     assert [host for host, _ in daemon.addresses()] == ["127.0.0.1", "127.0.0.2"]
     serves(daemon, keep(Listener()))
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_in_a_chroot_a_file_behind_a_symbolic_link_is_read_again(launch, folder, root, absolute):
+    (folder / "etc").mkdir()
+    real, link = folder / "etc" / "real.ini", folder / "pairsocks.ini"
+    keys = {"workers": 2, "log_target": f"file:{folder}/log", "user": "nobody", "chroot": root}
+    real.write_text(config_text(keys, {"main": {"listen": "127.0.0.1:0"}}))
+    link.symlink_to(real if absolute else "etc/real.ini")
+    daemon = launch(arguments=["-c", str(link)], log_path=folder / "log", environment=NO_LEAK_CHECK).ready()
+    daemon.ini = real
+    reload(daemon, **{"127.0.0.1:0": "127.0.0.1:0, 127.0.0.2:0"})
+    assert [host for host, _ in daemon.addresses()] == ["127.0.0.1", "127.0.0.2"]
+    daemon.finish()
 
 
 def test_in_a_chroot_a_log_out_of_reach_stays_open_and_an_error_says_so(serving, root, keep):
