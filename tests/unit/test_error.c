@@ -41,6 +41,7 @@ static const struct {
     {ERROR_POLICY_LIMIT_HOST, "policy.limit.host", 0, 1, 503, 0},
     {ERROR_POLICY_LIMIT_USER, "policy.limit.user", 0, 1, 503, 0},
     {ERROR_POLICY_LIMIT_DESCRIPTORS, "policy.limit.descriptors", 0, 1, 503, 0},
+    {ERROR_POLICY_WHITELIST_DENIED, "policy.whitelist.denied", 0, 1, 503, 0},
     {ERROR_POLICY_RULE_DENIED, "policy.rule.denied", 91, 2, 403, 0},
     {ERROR_POLICY_GUARD_DENIED, "policy.guard.denied", 91, 2, 403, 0},
     {ERROR_PROTOCOL_GREETING_BAD, "protocol.greeting.bad", 0, 0xFF, 400, 0},
