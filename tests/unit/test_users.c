@@ -185,9 +185,12 @@ Test(users, every_error_is_told_at_once_with_its_line)
 
 Test(users, no_error_quotes_the_file)
 {
-    static const char *const lines[] = {
-        "SECRET",           "SECRET:SECRET", ":SECRET", "x\v:SECRET", "SECRET:" DES "\nSECRET:" DES,
-        " # \nSECRET :" DES};
+    static const char *const lines[] = {"SECRET",
+                                        "SECRET:SECRET",
+                                        ":SECRET",
+                                        "x\v:SECRET",
+                                        ("SECRET:" DES "\nSECRET:" DES),
+                                        (" # \nSECRET :" DES)};
 
     for (size_t i = 0; i < COUNT(lines); i++) {
         char *errors;
