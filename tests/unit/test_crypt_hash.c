@@ -166,7 +166,7 @@ Test(crypt_hash, costs_at_their_bounds_are_taken)
     static const char *const good[] = {
         "$6$rounds=1000$salt$" D86, "$6$rounds=999999999$salt$" D86,
         "$6$1234567890123456$" D86, "$2b$31$" D22 D31,
-        "$y$jFT./$" D86 "$" D43,    "$sha1$4294967295$s$1234567890123456789012345678",
+        ("$y$jFT./$" D86 "$" D43),  "$sha1$4294967295$s$1234567890123456789012345678",
         "$1$12345678$" D22,
     };
     struct crypt_hash shape;
