@@ -31,7 +31,8 @@ static struct policy_decision judge(struct session *s, const struct ip_address *
     };
     struct policy_decision decision = policy_judge(config, &request);
 
-    s->rule = decision.rule;
+    /* One that needs the address has not decided, and never will if there is none. */
+    s->rule = decision.verdict == POLICY_RESOLVE ? NULL : decision.rule;
     return decision;
 }
 
