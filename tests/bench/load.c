@@ -65,8 +65,8 @@ struct kind {
 static const struct kind *kind;
 static uint16_t proxy_port, target_port;
 static bool direct;
-static uint8_t login[513]; /* the message of RFC 1929 */
-static size_t login_length; /* 0: none is wanted */
+static uint8_t login[513];           /* the message of RFC 1929 */
+static size_t login_length;          /* 0: none is wanted */
 static uint64_t units, connections;  /* from the command line */
 static uint64_t opened, ready, done; /* connections begun, connections set up, units done */
 static uint64_t units_begun;
