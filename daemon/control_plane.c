@@ -327,6 +327,19 @@ static bool start_workers(struct control_plane *cp)
     return started;
 }
 
+/* What the user, or the root directory, takes out of a reload's reach is said while somebody looks. */
+static void tell_unreadable(const struct config *config)
+{
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const char *file = config->listeners[i].users_file;
+
+        if (file && access(file, R_OK) != 0)
+            log_message(LOG_LEVEL_WARNING, "start",
+                        "[listener %s] users_file = %s: cannot be read again: %s",
+                        config->listeners[i].name, file, strerror(errno));
+    }
+}
+
 /* Workers, sockets, and then no more rights than the user has. */
 static bool start(struct control_plane *cp, struct config *config)
 {
@@ -355,6 +368,7 @@ static bool start(struct control_plane *cp, struct config *config)
         serving_discard(serving, &change);
         return false;
     }
+    tell_unreadable(change.snapshot->config);
     atomic_store(&cp->following, count);
     serving_apply(serving, &change);
     log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,

@@ -50,6 +50,7 @@ static bool judge_address(struct session *s, const struct ip_address *address,
 
     if (decision.is_guarded && is_ourselves(s, address)) {
         decision.verdict = POLICY_DENY;
+        s->rule = NULL; /* it is the guard's word */
         decision.error = stream_error_of(ERROR_POLICY_GUARD_DENIED);
     }
     if (decision.verdict == POLICY_DENY)

@@ -37,9 +37,10 @@ def serving(folder, launch):
     """serving(key=value of [daemon]): a ready daemon in that folder, which has `.ini`."""
     daemons = []
 
-    def start(log="log", listen="127.0.0.1:0", **keys):
+    def start(log="log", listen="127.0.0.1:0", listener=None, **keys):
         ini = folder / "pairsocks.ini"
-        ini.write_text(config_text({"workers": 2, "log_target": f"file:{folder / log}", **keys}, {"main": {"listen": listen}}))
+        fixed = {"workers": 2, "log_target": f"file:{folder / log}"}
+        ini.write_text(config_text({**fixed, **keys}, {"main": {"listen": listen, **(listener or {})}}))
         environment = NO_LEAK_CHECK if "chroot" in keys else None
         daemon = launch(arguments=["-c", str(ini)], log_path=folder / log, environment=environment).ready()
         daemon.ini = ini
@@ -177,6 +178,18 @@ def test_as_another_user_a_unix_socket_that_cannot_be_removed_is_told(serving, f
     assert left_behind(daemon) == told
     daemon.finish()
     assert left_behind(daemon) == told
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_users_file_that_the_user_cannot_read_again_is_told(serving, folder, mode):
+    users = folder / "users"
+    users.write_text("# nobody yet\n")
+    users.chmod(mode)
+    daemon = serving(user="nobody", listener={"auth": "password", "users_file": users})
+    warnings = daemon.records(event="start", level="warning")
+    assert len(warnings) == (mode == 0o600)
+    assert all(str(users) in w["message"] and "Permission denied" in w["message"] for w in warnings)
+    reload(daemon, event="reloaded" if mode == 0o644 else "reload_failed")
 
 
 # --- chroot
