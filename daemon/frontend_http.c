@@ -42,7 +42,9 @@ static enum frontend_step authenticate(struct handshake *handshake, struct answe
 {
     const struct http_credentials *credentials = &handshake->http.credentials;
 
-    if ((handshake->auth & AUTH_PASSWORD) && credentials->present && !credentials->is_bad) {
+    if ((handshake->auth & AUTH_PASSWORD) && credentials->present) {
+        if (credentials->is_bad)
+            return refuse(handshake, stream_error_of(ERROR_AUTH_PASSWORD_FAILED), answer);
         take_login(handshake);
         return FRONTEND_PASSWORD;
     }
