@@ -48,6 +48,7 @@ static enum frontend_step authenticate(struct handshake *handshake, struct answe
         take_login(handshake);
         return FRONTEND_PASSWORD;
     }
+    handshake->can_login = handshake->auth & AUTH_PASSWORD; /* browsers wait until they are asked */
     if (handshake->auth & AUTH_IDENT)
         return FRONTEND_IDENT;
     if (handshake->auth & AUTH_NONE)

@@ -85,6 +85,8 @@ def identify(ways, kind, identd):
             fault = "auth.ident.other-user"
         if not fault:
             return "none", f"ident:{identd}", False
+        if "none" not in ways and kind.protocol == "http" and "password" in ways:
+            return "auth.password.failed", "-", False  # a browser shows no password before it is asked for one
         if "none" not in ways:
             return fault, "-", True
     if "none" in ways:
