@@ -100,7 +100,8 @@ void session_check_password(struct session *s)
     };
 
     session_set_state(s, SESSION_JUDGING);
-    if (login_cache_knows(s->worker->all->logins, &digest, session_now(s))) {
+    if (s->worker->snapshot->config->auth_cache > 0 && /* a reload may have switched it off */
+        login_cache_knows(s->worker->all->logins, &digest, session_now(s))) {
         accept_login(s);
         return;
     }
