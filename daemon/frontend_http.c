@@ -4,18 +4,28 @@
 
 #include <string.h>
 
-/* A method is a token (RFC 9110, 9.1), and all that exist begin with a capital letter. */
+/* A method is a token (RFC 9110, 9.1), and all that exist begin with a capital letter. An empty line
+ * may stand before it (RFC 9112, 2.2). */
 static bool http_begins(uint8_t first)
 {
-    return first >= 'A' && first <= 'Z';
+    return (first >= 'A' && first <= 'Z') || first == '\r' || first == '\n';
+}
+
+static void drop_body(struct answer *answer)
+{
+    const uint8_t *end = memmem(answer->bytes, answer->length, "\r\n\r\n", 4);
+
+    if (end)
+        answer->length = (size_t)(end + 4 - answer->bytes);
 }
 
 static void http_reply(const struct handshake *handshake, const struct stream_error *error,
                        const struct ip_endpoint *bound, struct answer *answer)
 {
-    (void)handshake;
     (void)bound;
     answer->length = http_write_reply(error, (char *)answer->bytes);
+    if (handshake->http.is_head)
+        drop_body(answer);
 }
 
 static enum frontend_step refuse(struct handshake *handshake, struct stream_error error,

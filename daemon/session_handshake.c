@@ -119,7 +119,8 @@ bool session_step_handshake(struct session *s)
     case IO_AGAIN:
         return false;
     case IO_EOF:
-        if (!s->handshake->frontend && buffer_waiting(&s->up.waiting) && parse(s))
+        if (!s->expects_proxy_header && !s->handshake->frontend && buffer_waiting(&s->up.waiting) &&
+            parse(s))
             return true;
         cut(s);
         return true;

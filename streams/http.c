@@ -270,6 +270,7 @@ static enum stream_error_id take_request_line(struct http_request *request, stru
         target.n == 0 || !all_bytes(target, is_visible) || !is_http1(version))
         return ERROR_PROTOCOL_REQUEST_BAD;
     request->is_connect = same(method, "CONNECT");
+    request->is_head = same(method, "HEAD");
     return request->is_connect ? take_authority(request, target) : ERROR_NONE;
 }
 

@@ -30,6 +30,7 @@ struct http_credentials {
 struct http_request {
     uint8_t stage;          /* the parser's own */
     bool is_connect;        /* the method */
+    bool is_head;           /* likewise: the reply to it has no body (RFC 9110, 9.3.2) */
     uint16_t head_size;     /* bytes consumed so far */
     struct socks_host host; /* of CONNECT: an address literal is parsed ([V6] in brackets) */
     uint16_t port;

@@ -40,7 +40,7 @@ def nc(program):
     return program("nc.openbsd")
 
 
-@pytest.mark.parametrize("version,protocol", [("4", "socks4"), ("5", "socks5")])
+@pytest.mark.parametrize("version,protocol", [("4", "socks4"), ("5", "socks5"), ("connect", "http")])
 def test_nc_sends_and_receives_through_each_version(daemon, keep, nc, version, protocol):
     target = keep(Echo())
     proxy = endpoint(daemon.address())
@@ -69,14 +69,14 @@ def test_nc_fails_where_the_target_refuses(daemon, keep, nc):
 # --- ncat
 
 
-@pytest.mark.parametrize("protocol", ["socks4", "socks5"])
+@pytest.mark.parametrize("protocol", ["socks4", "socks5", "http"])
 def test_ncat_receives_through_each_version(daemon, keep, program, protocol):
     target = keep(Source(BLOB))
     words = [program("ncat"), "--proxy", endpoint(daemon.address()), "--proxy-type", protocol, "--recv-only"]
     assert run([*words, *target.address]) == BLOB
 
 
-@pytest.mark.parametrize("protocol", ["socks4", "socks5"])
+@pytest.mark.parametrize("protocol", ["socks4", "socks5", "http"])
 def test_ncat_sends_through_each_version(daemon, keep, program, protocol):
     got = []
     target = keep(Sink(lambda data: got.append(data) or b""))
@@ -97,7 +97,7 @@ def test_ncat_lets_the_proxy_resolve(daemon, keep, program):
 
 
 @pytest.mark.parametrize("kind,protocol", [("SOCKS4", "socks4"), ("SOCKS4A", "socks4a")])
-def test_socat_sends_and_receives(daemon, keep, program, kind, protocol):
+def test_socat_sends_and_receives_by_socks(daemon, keep, program, kind, protocol):
     target = keep(Echo())
     host, port = daemon.address()
     where = f"{kind}:{host}:{'localhost' if kind == 'SOCKS4A' else target.host}:{target.port},socksport={port},socksuser=me"
@@ -105,10 +105,17 @@ def test_socat_sends_and_receives(daemon, keep, program, kind, protocol):
     ended_well(daemon, protocol)
 
 
+def test_socat_sends_and_receives_by_http(daemon, keep, program):
+    target = keep(Echo())
+    host, port = daemon.address()
+    assert run([program("socat"), "-t", "20", "-", f"PROXY:{host}:localhost:{target.port},proxyport={port}"], BLOB) == BLOB
+    ended_well(daemon, "http")
+
+
 # --- proxychains4
 
 
-@pytest.mark.parametrize("protocol", ["socks4", "socks5"])
+@pytest.mark.parametrize("protocol", ["socks4", "socks5", "http"])
 def test_proxychains_leads_a_program_through(daemon, keep, program, tmp_path, protocol):
     web = keep(Web(BLOB))
     host, port = daemon.address()
@@ -158,12 +165,12 @@ def sshd(program, tmp_path):
         process.wait(wait.seconds(10))
 
 
-@pytest.mark.parametrize("version", ["4", "5"])
-def test_ssh_works_through_a_proxy_command(daemon, nc, sshd, version):
+@pytest.mark.parametrize("version, protocol", [("4", "socks4"), ("5", "socks5"), ("connect", "http")])
+def test_ssh_works_through_a_proxy_command(daemon, nc, sshd, version, protocol):
     proxy = endpoint(daemon.address())
     words = [*sshd, f"-oProxyCommand={nc} -X {version} -x {proxy} %h %p", "127.0.0.1", "cat"]
     assert run(words, BLOB) == BLOB
-    assert daemon.wait_for(event="session", protocol=f"socks{version}")["error"] == "none"
+    assert daemon.wait_for(event="session", protocol=protocol)["error"] == "none"
 
 
 def test_ssh_works_through_ncat(daemon, program, sshd):

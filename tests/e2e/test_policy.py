@@ -6,8 +6,8 @@ from harness.dns import A, Scripted, answer_packet
 from harness.socks import ALL
 from harness.targets import Listener, same_port
 
-DENIED = {"socks4": 91, "socks4a": 91, "socks5": 2}
-INVALID = {"socks4a": 91, "socks5": 4}
+DENIED = {"socks4": 91, "socks4a": 91, "socks5": 2, "http": 403}
+INVALID = {"socks4a": 91, "socks5": 4, "http": 400}
 BY_NAME = sorted(INVALID)
 ALLOW, DENY = {"action": "allow"}, {"action": "deny"}
 

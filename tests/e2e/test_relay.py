@@ -86,7 +86,7 @@ def test_a_message_of_any_size_comes_back_before_the_next_is_sent(daemon, dial, 
         sender.join(wait.seconds(10))
 
 
-@pytest.mark.parametrize("protocol", ALL)
+@pytest.mark.parametrize("protocol", ["socks4", "socks4a", "socks5"])
 def test_the_reply_names_the_address_that_the_target_sees(daemon, dial, keep, protocol):
     target = keep(Listener())
     client = dial(daemon)

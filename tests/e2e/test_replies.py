@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import wait
+from harness import http, wait
 from harness.netns import Namespace
 from harness.socks import ALL, BIND, UDP, Client, request4, request4a, request5, greeting
 from harness.targets import Listener, Refusing, Silent
@@ -16,17 +16,21 @@ def failed5(code):
     return bytes([5, code, 0, 1]) + bytes(6)
 
 
-def expect_failure(client, protocol, code):
+def expect_failure(client, protocol, code, error):
     """The reply with nothing in its address, then an orderly end. Leaves, so that the session ends."""
-    expected = failed5(code) if protocol == "socks5" else FAILED4
-    assert client.read_to_end() == expected
+    reply = client.read_to_end()
+    if protocol == "http":
+        refusal = http.refusal(reply)
+        assert (refusal.status, refusal.error) == (http.STATUS[error], error)
+    else:
+        assert reply == (failed5(code) if protocol == "socks5" else FAILED4)
     client.close()
 
 
 def check(daemon, client, protocol, host, port, code, error):
-    """Asks for host:port, which must fail with SOCKS5's `code` (SOCKS4: 91) and be logged as `error`."""
+    """Asks for host:port, which must fail with SOCKS5's `code` (SOCKS4: 91, HTTP: its status) and be logged as `error`."""
     client.ask(protocol, host, port)
-    expect_failure(client, protocol, code)
+    expect_failure(client, protocol, code, error)
     session = daemon.session(client)
     assert (session["error"], session["protocol"], session["command"]) == (error, protocol, "connect")
     assert (session["sent"], session["received"], session["listener"]) == ("0", "0", "main")
@@ -65,7 +69,7 @@ def test_success_is_not_said_before_the_target_is_connected(pairsocks, dial, kee
     target.wake_up()
     seen = target.accept()
     reply = client.read_reply(protocol)
-    assert (reply.host, reply.port) == seen.peer_address
+    assert protocol == "http" or (reply.host, reply.port) == seen.peer_address
 
 
 @pytest.fixture
@@ -108,7 +112,7 @@ def test_any_other_failure_of_connecting_is_reply_1(island, protocol):
 def test_a_socks5_command_that_is_not_served_is_reply_7(daemon, dial, command):
     client = dial(daemon)
     client.ask("socks5", "127.0.0.1", 80, command=command)
-    expect_failure(client, "socks5", 7)
+    expect_failure(client, "socks5", 7, "protocol.command.unsupported")
     session = daemon.session(client)
     assert session["error"] == "protocol.command.unsupported"
     if command in (BIND, UDP):
@@ -120,7 +124,7 @@ def test_a_socks5_command_that_is_not_served_is_reply_7(daemon, dial, command):
 def test_a_socks4_command_that_is_not_served_is_reply_91(daemon, dial, protocol, command):
     client = dial(daemon)
     client.ask(protocol, "127.0.0.1", 80, command=command)
-    expect_failure(client, protocol, 91)
+    expect_failure(client, protocol, 91, "protocol.command.unsupported")
     assert daemon.session(client)["error"] == "protocol.command.unsupported"
 
 
@@ -128,14 +132,14 @@ def test_a_socks4_command_that_is_not_served_is_reply_91(daemon, dial, protocol,
 def test_an_address_type_that_nobody_knows_is_reply_8(daemon, dial, atyp):
     client = dial(daemon)
     client.ask("socks5", "127.0.0.1", 80, atyp=atyp)
-    expect_failure(client, "socks5", 8)
+    expect_failure(client, "socks5", 8, "protocol.address.unsupported")
     assert daemon.session(client)["error"] == "protocol.address.unsupported"
 
 
 def test_a_name_of_no_length_is_reply_8(daemon, dial):
     client = dial(daemon)
     client.ask("socks5", b"", 80)
-    expect_failure(client, "socks5", 8)
+    expect_failure(client, "socks5", 8, "resolver.name.invalid")
     assert daemon.session(client)["error"] == "resolver.name.invalid"
 
 
@@ -164,6 +168,9 @@ REFUSED = {
     "socks5 command": (greeting() + request5("127.0.0.1", 80, command=BIND), b"\x05\x00" + failed5(7)),
     "socks5 address": (greeting() + request5("127.0.0.1", 80, atyp=9), b"\x05\x00" + failed5(8)),
     "socks5 name": (greeting() + request5("a b", 80), b"\x05\x00" + failed5(4)),
+    "http method": (b"GET / HTTP/1.1\r\n\r\n", 405),
+    "http name": (http.connect(b"a..b", 80), 400),
+    "http request": (b"CONNECT\r\n\r\n", 400),
     "socks5 version": (greeting() + request5("127.0.0.1", 80, version=4), b"\x05\x00" + failed5(1)),
 }
 
@@ -175,7 +182,8 @@ def test_a_refusal_arrives_whole_though_the_client_had_sent_more(daemon, dial, c
     message, reply = REFUSED[case]
     client = dial(daemon)
     client.send(message + bytes(more))
-    assert client.read_to_end() == reply
+    got = client.read_to_end()
+    assert (http.refusal(got).status if message[0] >= ord("A") else got) == reply
 
 
 @pytest.mark.parametrize("protocol", ALL)
@@ -184,7 +192,7 @@ def test_a_failed_dial_is_told_though_the_client_had_sent_a_megabyte(daemon, dia
     client = dial(daemon)
     client.ask(protocol, *target.address)
     client.send(bytes(MEGABYTE))
-    expect_failure(client, protocol, 5)
+    expect_failure(client, protocol, 5, "system.connect.refused")
 
 
 def test_a_client_that_never_stops_sending_after_a_refusal_is_cut(daemon, dial):

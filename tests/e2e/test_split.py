@@ -1,10 +1,11 @@
-"""Every SOCKS message, cut at every byte, means the same."""
+"""Every message of a handshake, cut at every byte, means the same."""
 
 import select
 import time
 
 import pytest
 
+from harness.http import ESTABLISHED, basic, connect
 from harness.socks import GRANTED, greeting, request4, request4a, request5
 from harness.targets import Listener
 
@@ -17,10 +18,21 @@ def dialogue(protocol, host, port):
         return [(request4(host, port, user=USER), 8)]
     if protocol == "socks4a":
         return [(request4a(host, port, user=USER), 8)]
+    if protocol == "http":
+        return [(connect(host, port, b"Host: " + b"h" * 30, basic("a", "b")), len(ESTABLISHED))]
     return [(greeting(0, 2), 2), (request5(host, port), 10 if host != "::1" else 22)]
 
 
-CASES = [("socks4", "127.0.0.1"), ("socks4a", "localhost"), ("socks5", "127.0.0.1"), ("socks5", "localhost"), ("socks5", "::1")]
+CASES = [("socks4", "127.0.0.1"), ("socks4a", "localhost"), ("socks5", "127.0.0.1"), ("socks5", "localhost"), ("socks5", "::1"),
+         ("http", "127.0.0.1"), ("http", "localhost"), ("http", "::1")]  # fmt: skip
+
+
+def code_of(protocol, answer):
+    """What an answer says."""
+    if protocol == "http":
+        assert answer == ESTABLISHED
+        return GRANTED["http"]
+    return answer[1]
 
 
 def let_it_read(client):
@@ -42,7 +54,7 @@ def test_each_message_may_be_cut_in_two_anywhere(daemon, dial, keep, protocol, h
                     client.send(other[at:])
                 else:
                     client.send(other)
-                assert client.read(answer)[1] == (GRANTED[protocol] if number == len(messages) - 1 else 0)
+                assert code_of(protocol, client.read(answer)) == (GRANTED[protocol] if number == len(messages) - 1 else 0)
             client.send(b"x")
             assert target.accept().read(1) == b"x"
 
@@ -56,7 +68,7 @@ def test_each_message_may_come_a_byte_at_a_time(daemon, dial, keep, protocol, ho
             client.send(message[at : at + 1])
             if at < len(message) - 1:
                 let_it_read(client)
-        code = client.read(answer)[1]
+        code = code_of(protocol, client.read(answer))
     assert code == GRANTED[protocol]
     client.send(b"x")
     assert target.accept().read(1) == b"x"
@@ -73,6 +85,6 @@ def test_all_messages_and_data_in_one_piece_may_be_cut_anywhere(daemon, dial, ke
         time.sleep(0)  # two segments (TCP_NODELAY); whether the daemon reads them as one is its luck
         client.send(whole[at:])
         for _, answer in messages:
-            code = client.read(answer)[1]
+            code = code_of(protocol, client.read(answer))
         assert code == GRANTED[protocol]
         assert target.accept().read(10) == b"early data"

@@ -497,7 +497,9 @@ Test(frontend, only_the_listeners_protocols_are_recognised)
             const struct frontend *expected =
                 first == 4 && protocols & PROTOCOL_SOCKS4   ? &frontend_socks4
                 : first == 5 && protocols & PROTOCOL_SOCKS5 ? &frontend_socks5
-                : first >= 'A' && first <= 'Z' && first != 'S' && protocols & PROTOCOL_HTTP
+                : ((first >= 'A' && first <= 'Z' && first != 'S') || first == '\r' ||
+                   first == '\n') &&
+                        protocols & PROTOCOL_HTTP
                     ? &frontend_http
                     : NULL; /* an S alone may become SSH */
             struct handshake handshake;

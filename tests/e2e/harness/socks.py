@@ -1,14 +1,15 @@
-"""A SOCKS4, 4a and 5 client (with RFC 1929) that speaks bytes, so that the tests can say every message wrong as well."""
+"""A SOCKS4, 4a, 5 (with RFC 1929) and HTTP client that speaks bytes, so that the tests can say every message wrong."""
 
 import ipaddress
 import socket
 import struct
 from typing import NamedTuple
 
+from . import http
 from .wire import Wire
 
 CONNECT, BIND, UDP = 1, 2, 3
-ALL = ("socks4", "socks4a", "socks5")
+ALL = ("socks4", "socks4a", "socks5", "http")
 
 
 class Reply(NamedTuple):
@@ -70,6 +71,22 @@ class Client(Wire):
         packed = self.read(4 if atyp == 1 else 16)
         return Reply(code, str(ipaddress.ip_address(packed)), struct.unpack("!H", self.read(2))[0])
 
+    def read_head(self):
+        """An HTTP head, to its empty line and no further."""
+        data = bytearray()
+        while not data.endswith(b"\r\n\r\n"):
+            data += self.read(1)
+            assert len(data) < 4096, f"a head without end: {bytes(data)!r}"
+        return bytes(data)
+
+    def read_reply_http(self):
+        """HTTP says no address."""
+        head = self.read_head()
+        if head.startswith(b"HTTP/1.1 200 "):
+            assert head == http.ESTABLISHED
+            return Reply(200, "0.0.0.0", 0)
+        return Reply(http.refusal(head + self.read_to_end()).status, "0.0.0.0", 0)
+
     def greet5(self):
         self.send(greeting())
         assert self.read(2) == b"\x05\x00"
@@ -102,10 +119,11 @@ class Client(Wire):
             self.greet5()
             self.send(request5(host, port, **more))
         else:
-            self.send({"socks4": request4, "socks4a": request4a}[protocol](host, port, **more))
+            self.send({"socks4": request4, "socks4a": request4a, "http": http.connect}[protocol](host, port, **more))
 
     def read_reply(self, protocol):
-        return self.read_reply5() if protocol == "socks5" else self.read_reply4()
+        read = {"socks5": self.read_reply5, "http": self.read_reply_http}
+        return read.get(protocol, self.read_reply4)()
 
     def negotiate(self, protocol, host, port, **more):
         """The whole dialogue; returns the reply, whatever it says."""
@@ -119,4 +137,4 @@ class Client(Wire):
         return reply
 
 
-GRANTED = {"socks4": 90, "socks4a": 90, "socks5": 0}
+GRANTED = {"socks4": 90, "socks4a": 90, "socks5": 0, "http": 200}

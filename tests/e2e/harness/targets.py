@@ -8,6 +8,7 @@ import contextlib
 import http.server
 import socket
 import socketserver
+import ssl
 import threading
 
 from . import wait
@@ -198,9 +199,10 @@ class Sink(Serving):
 
 
 class Web(Target):
-    """HTTP/1.1: GET / gives `content`; PUT stores its body in `uploads`; knows its clients' addresses."""
+    """HTTP/1.1: GET gives `content`, or of a dict what stands there for the path; PUT stores its body in `uploads`;
+    knows its clients' addresses. `identity`: a file with key and certificate; it is https then."""
 
-    def __init__(self, content, host="127.0.0.1"):
+    def __init__(self, content, host="127.0.0.1", *, identity=None):
         self.content, self.uploads, self.clients = content, [], []
         web = self
 
@@ -210,13 +212,15 @@ class Web(Target):
 
             def answer(self, body):
                 web.clients.append(self.client_address[:2])
-                self.send_response(200)
+                self.send_response(404 if body is None else 200)
+                body = body or b""
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
             def do_GET(self):
-                self.answer(web.content)
+                there = web.content
+                self.answer(there.get(self.path.partition("?")[0]) if isinstance(there, dict) else there)
 
             def do_PUT(self):
                 if self.headers.get("Expect", "").lower() == "100-continue":
@@ -234,10 +238,14 @@ class Web(Target):
             block_on_close = False
 
         self.server = Server((host, 0), Handler)
+        if identity:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(identity)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         super().__init__(self.server.socket)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        self.url = f"{'https' if identity else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def close(self):
         self.server.shutdown()

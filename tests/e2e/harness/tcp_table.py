@@ -21,6 +21,11 @@ def dialing(port):
     return any(row[2].endswith(f":{port:04X}") and row[3] == SYN_SENT for row in rows())
 
 
+def listeners(port):
+    """How many sockets listen on `port`."""
+    return sum(1 for row in rows() if row[1].endswith(f":{port:04X}") and row[3] == LISTEN)
+
+
 def timer(local_port, remote_port):
     """The timer of the socket with these ports as (kind, clock ticks until it fires)."""
     for row in rows():

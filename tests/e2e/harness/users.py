@@ -29,7 +29,7 @@ def rounds_a_second():
     return 20000 / min(times)
 
 
-def slow(seconds):
+def slow(seconds=0.02):
     """A setting that takes about so long on this machine, and never less."""
     return f"$6$rounds={int(1.3 * seconds * rounds_a_second())}$pairsocks"
 
