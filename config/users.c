@@ -218,11 +218,13 @@ static int by_parameters(const void *a, const void *b)
  * file has first. Sorts the entries. NULL: there are none. */
 static const struct entry *most_common(struct reading *r)
 {
-    const struct entry *best = NULL, *end = r->entries + r->count;
+    const struct entry *best = NULL, *end;
     ptrdiff_t best_count = 0;
 
-    if (r->count)
-        qsort(r->entries, r->count, sizeof *r->entries, by_parameters);
+    if (r->count == 0)
+        return NULL;
+    end = r->entries + r->count;
+    qsort(r->entries, r->count, sizeof *r->entries, by_parameters);
     for (const struct entry *first = r->entries, *next; first < end; first = next) {
         for (next = first + 1; next < end && compare_parameters(first, next) == 0;)
             next++;

@@ -42,7 +42,7 @@ static struct login_digest digest(const void *bytes, size_t n)
 struct login_digest login_digest_of_users(const struct users *users)
 {
     size_t n = 0;
-    const void *content = users ? users_content(users, &n) : NULL;
+    const void *content = users ? users_content(users, &n) : "";
 
     return digest(content, n);
 }

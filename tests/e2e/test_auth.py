@@ -2,14 +2,11 @@
 
 import base64
 import statistics
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness import wait
-from harness.daemon import config_text, run
 from harness.http_connect import connect_request, read_http_reply
 from harness.socks import Client, greeting, request4, request5, userpass
 from harness.targets import Listener, Source

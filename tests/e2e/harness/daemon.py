@@ -137,6 +137,12 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def reload(self, event="reloaded"):
+        """Has the files read again and waits for the answer, or for `event`."""
+        before = len(self.records(event=event))
+        self.signal(signal.SIGHUP)
+        return self.wait_for(before + 1, event=event)
+
     def exit_code(self, timeout=10):
         """Waits for its end."""
         try:

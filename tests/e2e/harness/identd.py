@@ -1,9 +1,12 @@
-"""An identd (RFC 1413) that says what the test tells it, the truth or not."""
+"""Identds (RFC 1413): one that says what the test tells it, the truth or not, and a real one."""
 
 import socket
+import subprocess
 from typing import NamedTuple
 
+from . import wait
 from .targets import Serving, bound
+from .wire import Wire
 
 PORT = 113
 
@@ -44,3 +47,34 @@ class Identd(Serving):
             wire.send(reply)
             wire.finish()
             wire.read_to_end()
+
+
+class Oidentd:
+    """Debian's oidentd inside a namespace, in the foreground; it tells whose a connection really is."""
+
+    def __init__(self, folder, program, namespace):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "oidentd.log"
+        (folder / "oidentd.conf").write_text("")  # everybody is told by the real name
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [*namespace.prefix, "setpriv", "--pdeathsig", "KILL", program, "--foreground", "--nosyslog",
+                 "--user=0", "--group=0", f"--config={folder}/oidentd.conf"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+        for host in ("127.0.0.1", "::1"):
+            wait.until(lambda: self.answers(host, namespace), lambda: f"oidentd: {self.log.read_text()}")
+
+    def answers(self, host, namespace):
+        assert self.process.poll() is None, f"oidentd has ended: {self.log.read_text()}"
+        try:
+            Wire.open((host, PORT), make_socket=namespace.make_socket).close()
+        except OSError:
+            return False
+        return True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(wait.seconds(10))
