@@ -13,7 +13,7 @@ import pytest
 
 from harness import http, wait
 from harness.daemon import config_text, run
-from harness.dns import Scripted, free_port
+from harness.dns import free_port
 from harness.http import ESTABLISHED, connect
 from harness.proxy_protocol import (LOCAL, PROXY, SIGNATURE, TCP4, TCP6, UDP4, UDP6, UNIX_DGRAM, UNIX_STREAM, UNSPEC, V1_MAX,
                                     V2_MAX, tlv, v1, v2, v2_raw)  # fmt: skip
