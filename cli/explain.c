@@ -2,6 +2,7 @@
  * It asks policy_judge() as the daemon does, first with the name and then with its address; why a
  * rule is not the one comes from rules_compare(). From the file alone: it never resolves, and never
  * talks to a daemon. */
+#include "cli/file_facts.h"
 #include "cli/verb.h"
 #include "config/policy.h"
 
@@ -176,18 +177,6 @@ static void print_decision(const struct policy_decision *decision)
     printf("error: %s\n", stream_error_name(&decision->error, error));
 }
 
-static bool listens_on(const struct config *config, uint16_t port)
-{
-    for (unsigned i = 0; i < config->listener_count; i++) {
-        const struct config_listener *listener = &config->listeners[i];
-
-        for (unsigned j = 0; j < listener->address_count; j++)
-            if (!listener->addresses[j].unix_path && listener->addresses[j].endpoint.port == port)
-                return true;
-    }
-    return false;
-}
-
 /* What else is in the request's way. */
 static void print_reservations(const struct config *config, const struct rules_request *request,
                                const struct policy_decision *decision)
@@ -198,20 +187,34 @@ static void print_reservations(const struct config *config, const struct rules_r
         return;
     if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)
         puts("note: the guard still judges each of the name's addresses: give one with --address");
-    if (decision->is_guarded && listens_on(config, request->port))
+    if (decision->is_guarded && file_facts_has_port(config, request->port))
         puts("note: the guard denies this port on the daemon's own addresses");
+}
+
+/* With what the daemon adds to it: its own addresses, as far as the file shows them. */
+static struct policy_decision judge(const struct config *config,
+                                    const struct rules_request *request)
+{
+    struct policy_decision decision = policy_judge(config, request);
+
+    if (decision.is_guarded && file_facts_is_own(config, &request->address, request->port)) {
+        decision.verdict = POLICY_DENY;
+        decision.error = stream_error_of(ERROR_POLICY_GUARD_DENIED);
+        decision.guard_range = "own address";
+    }
+    return decision;
 }
 
 static void explain_host(const struct config *config, const struct question *q,
                          struct rules_request *request)
 {
-    struct policy_decision decision = policy_judge(config, request);
+    struct policy_decision decision = judge(config, request);
     bool by_name = request->name && decision.verdict == POLICY_DENY;
     const struct config_rule *rule;
 
     if (request->name && !by_name && q->address.family != IP_NONE) {
         request->address = q->address;
-        decision = policy_judge(config, request);
+        decision = judge(config, request);
     }
     rule = print_rules(config, request);
     assert(decision.guard_range || decision.rule == rule);
@@ -222,14 +225,15 @@ static void explain_host(const struct config *config, const struct question *q,
     print_reservations(config, request, &decision);
 }
 
-static void explain_invalid(void)
+/* Before any rule. */
+static void print_refusal(const char *rule, enum stream_error_id id, const char *note)
 {
-    struct stream_error error = stream_error_of(ERROR_RESOLVER_INVALID);
+    struct stream_error error = stream_error_of(id);
     char name[STREAM_ERROR_NAME_MAX];
 
-    printf("decision: deny\nrule: none\nerror: %s\n"
-           "note: neither a name nor an address in its plain spelling: refused before any rule\n",
-           stream_error_name(&error, name));
+    printf("decision: deny\nrule: %s\nerror: %s\n", rule, stream_error_name(&error, name));
+    if (note)
+        printf("note: %s: refused before any rule\n", note);
 }
 
 static bool find_listener(const struct config *config, const char *name, unsigned *ret)
@@ -247,6 +251,28 @@ static bool find_listener(const struct config *config, const char *name, unsigne
     return false;
 }
 
+/* In the order in which the daemon comes to it. */
+static void explain_request(const struct config *config, const struct question *q,
+                            struct rules_request *request)
+{
+    enum client_fact client =
+        file_facts_client(&config->listeners[request->listener], &request->client);
+
+    if (client == CLIENT_KEPT_OUT) {
+        print_refusal("whitelist", ERROR_POLICY_WHITELIST_DENIED, NULL);
+        return;
+    }
+    if (request->command == COMMAND_CONNECT && request->port == 0)
+        print_refusal("none", ERROR_PROTOCOL_REQUEST_BAD, "there is no port 0");
+    else if (!request->name && request->address.family == IP_NONE)
+        print_refusal("none", ERROR_RESOLVER_INVALID,
+                      "neither a name nor an address in its plain spelling");
+    else
+        explain_host(config, q, request);
+    if (client == CLIENT_DEPENDS)
+        puts("note: names in `allow` and `deny` are not judged: they may keep the client out");
+}
+
 static int explain(const struct config *config, const struct question *q)
 {
     struct rules_request request = q->request;
@@ -256,8 +282,7 @@ static int explain(const struct config *config, const struct question *q)
         return EXIT_USAGE;
     switch (host_classify(q->host, n, &request.address)) {
     case HOST_INVALID:
-        explain_invalid();
-        return EXIT_SUCCESS;
+        break;
     case HOST_NAME:
         request.name = q->host;
         request.name_length = n;
@@ -268,7 +293,7 @@ static int explain(const struct config *config, const struct question *q)
         fputs("pairsocks explain: --address is for a name: HOST is an address\n", stderr);
         return EXIT_USAGE;
     }
-    explain_host(config, q, &request);
+    explain_request(config, q, &request);
     return EXIT_SUCCESS;
 }
 

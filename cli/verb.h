@@ -15,6 +15,7 @@ struct verb {
 };
 
 extern const struct verb verb_explain;
+extern const struct verb verb_passwd;
 
 /* To stdout; returns the exit status. */
 int verb_help(const struct verb *verb);

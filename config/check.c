@@ -19,7 +19,11 @@ static void tell_unknown(const struct config *config, const struct reference *re
 
     for (unsigned i = 0; i < section_records(config, reference->section); i++)
         suggestion_offer(&suggestion, section_record_name(config, reference->section, i));
-    snprintf(section, sizeof section, "rule %s", config->rules_in_order[reference->record].name);
+    if (reference->head)
+        snprintf(section, sizeof section, "%s", reference->head);
+    else
+        snprintf(section, sizeof section, "rule %s",
+                 config->rules_in_order[reference->record].name);
     out = faults_begin(faults, reference->line, section, word);
     fprintf(out, "there is no [%s %s]", word, reference->name);
     if (suggestion.best)
@@ -43,7 +47,8 @@ static void resolve(struct config *config, const struct reference *reference, st
 
     if (index < 0)
         tell_unknown(config, reference, faults);
-    else if (!add_listener(&config->rules_in_order[reference->record], (unsigned)index))
+    else if (!reference->head &&
+             !add_listener(&config->rules_in_order[reference->record], (unsigned)index))
         faults->is_broken = true;
 }
 

@@ -9,7 +9,7 @@
 #define DIGITS "0123456789"
 #define HEX DIGITS "abcdef"
 #define B64 "./" DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-/* Some salts may be of anything but `$` and what libxcrypt lets no hash hold: blanks and `:;*!\`. */
+/* Some salts hold anything but `$` and what libxcrypt lets no hash hold: blanks and `:;*!\`. */
 #define ANY B64 "\"#%&'()+,-<=>?@[]^_`{|}~"
 
 /* As many characters of an alphabet as there are, up to `max`, and what stands behind them. */

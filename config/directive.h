@@ -42,6 +42,9 @@ struct reference {
     unsigned record;      /* of the rule that holds it */
     int line;
     char *name; /* owned */
+    char
+        *head; /* of the section that holds it, which is wrong: there is no record; owned; NULL: the
+                   record is there */
 };
 
 struct references {

@@ -29,17 +29,33 @@ struct loader {
 
     /* the current section */
     enum section section;
-    bool in_section;     /* false: before the first, or in a bad one */
-    bool in_bad_section; /* whose keys say nothing */
+    bool in_section;        /* false: before the first, or in a bad one */
+    bool in_bad_section;    /* whose keys say nothing */
+    struct config *scratch; /* what takes the keys below a wrong head; owned; NULL: it is right */
+    unsigned references_above; /* how many there were before the section */
     struct check_place place;
     char label[READER_SECTION_MAX + 1]; /* for messages */
     struct key_state keys[DIRECTIVES_MAX];
 };
 
+static struct config *new_config(void)
+{
+    struct config *config = calloc(1, sizeof *config);
+
+    if (config)
+        atomic_init(&config->references, 1);
+    return config;
+}
+
 /* The current section's head, for messages. */
 static const char *label_of(const struct loader *l)
 {
     return *l->label ? l->label : NULL;
+}
+
+static struct config *config_of(const struct loader *l)
+{
+    return l->scratch ? l->scratch : l->config;
 }
 
 static FILE *fault(struct loader *l, int line, const char *key)
@@ -71,7 +87,7 @@ static bool take_item(struct loader *l, unsigned row, int line, const char *text
     const struct directive *d = &directives[row];
     const bool is_unset = d->unset && strcasecmp(text, d->unset) == 0;
     struct directive_input input = {
-        .text = text, .config = l->config, .references = &l->references, .line = line};
+        .text = text, .config = config_of(l), .references = &l->references, .line = line};
     char wrong[64];
 
     if (!note_item(&l->keys[row], is_unset)) {
@@ -83,7 +99,7 @@ static bool take_item(struct loader *l, unsigned row, int line, const char *text
         return true;
     if (*text == '\0')
         input.wrong = "an item of the list is empty";
-    else if (directive_parse(d, section_record_last(l->config, l->section), &input))
+    else if (directive_parse(d, section_record_last(config_of(l), l->section), &input))
         return true;
     message_bad_value(&l->faults, line, label_of(l), d, text, input.wrong);
     return false;
@@ -140,15 +156,40 @@ static void set_default(struct loader *l, unsigned row)
 }
 
 /* What was not given in the section that ends here. */
-static void finish_section(struct loader *l)
+static void set_defaults(struct loader *l)
 {
-    if (!l->in_section)
-        return;
     for (unsigned i = 0; i < directive_count; i++)
         if (directives[i].section == l->section && !l->keys[i].line)
             set_default(l, i);
     if (section_kinds[l->section].is_named)
         l->places[l->section][section_records(l->config, l->section) - 1] = l->place;
+}
+
+/* The names that it holds are still looked up, and told with its head. */
+static void forget_section(struct loader *l)
+{
+    struct references *references = &l->references;
+
+    for (unsigned i = l->references_above; i < references->count; i++) {
+        references->items[i].head = strdup(l->label);
+        if (references->items[i].head)
+            continue;
+        while (references->count > i)
+            free(references->items[--references->count].name);
+        l->faults.is_broken = true;
+    }
+    config_unref(l->scratch);
+    l->scratch = NULL;
+}
+
+static void finish_section(struct loader *l)
+{
+    if (!l->in_section)
+        return;
+    if (l->scratch)
+        forget_section(l);
+    else
+        set_defaults(l);
     l->in_section = false;
 }
 
@@ -157,7 +198,23 @@ static void begin_section(struct loader *l, int line, enum section section)
     l->in_section = true;
     l->section = section;
     l->place = (struct check_place){.line = line};
+    l->references_above = l->references.count;
     memset(l->keys, 0, sizeof l->keys);
+}
+
+/* The head is wrong and was told, but says which kind was meant: the keys are judged as that kind's,
+ * and kept for nothing else. */
+static void begin_scratch(struct loader *l, int line, enum section section)
+{
+    l->scratch = new_config();
+    if (l->scratch &&
+        (!section_kinds[section].is_named || section_record_add(l->scratch, section, l->label))) {
+        begin_section(l, line, section);
+        return;
+    }
+    config_unref(l->scratch);
+    l->scratch = NULL;
+    l->faults.is_broken = true;
 }
 
 static bool is_name(const char *name)
@@ -229,15 +286,17 @@ static void on_section(void *context, int line, const char *section)
     finish_section(l);
     l->in_bad_section = false;
     snprintf(l->label, sizeof l->label, "%s", section);
-    l->any_listener |= kind == SECTION_LISTENER;
     if (kind < 0)
-        message_unknown_section(&l->faults, line, label_of(l));
+        kind = message_unknown_section(&l->faults, line, label_of(l));
     else if (section_kinds[kind].is_later)
         fputs("such sections are not available in this version yet", fault(l, line, NULL));
     else if (section_kinds[kind].is_named)
         open_named(l, line, (enum section)kind, name);
     else
         open_daemon(l, line, name);
+    l->any_listener |= kind == SECTION_LISTENER;
+    if (!l->in_section && kind >= 0 && !section_kinds[kind].is_later)
+        begin_scratch(l, line, (enum section)kind);
 }
 
 static void on_key(void *context, int line, const char *key, const char *value)
@@ -282,21 +341,21 @@ static void on_error(void *context, int line, const char *what)
 
 static bool loader_init(struct loader *l, const char *name)
 {
-    *l = (struct loader){.config = calloc(1, sizeof *l->config)};
-    if (!l->config)
-        return false;
-    atomic_init(&l->config->references, 1);
-    return faults_init(&l->faults, name);
+    *l = (struct loader){.config = new_config()};
+    return l->config && faults_init(&l->faults, name);
 }
 
 static void loader_done(struct loader *l)
 {
-    for (unsigned i = 0; i < l->references.count; i++)
+    for (unsigned i = 0; i < l->references.count; i++) {
         free(l->references.items[i].name);
+        free(l->references.items[i].head);
+    }
     free(l->references.items);
     for (unsigned i = 0; i < SECTION_COUNT; i++)
         free(l->places[i]);
     faults_done(&l->faults);
+    config_unref(l->scratch);
     config_unref(l->config);
 }
 

@@ -95,7 +95,7 @@ static void put_sections(FILE *out)
     }
 }
 
-void message_unknown_section(struct faults *faults, int line, const char *label)
+int message_unknown_section(struct faults *faults, int line, const char *label)
 {
     char word[128];
     struct suggestion suggestion = {.word = word};
@@ -109,4 +109,5 @@ void message_unknown_section(struct faults *faults, int line, const char *label)
     fputs(" (accepted: ", out);
     put_sections(out);
     fputc(')', out);
+    return suggestion.best ? section_find(suggestion.best, strlen(suggestion.best)) : -1;
 }

@@ -19,6 +19,7 @@ void message_bad_value(struct faults *faults, int line, const char *label,
 int message_unknown_key(struct faults *faults, int line, const char *label, enum section section,
                         const char *key);
 
-void message_unknown_section(struct faults *faults, int line, const char *label);
+/* Returns the kind that may have been meant, or -1. */
+int message_unknown_section(struct faults *faults, int line, const char *label);
 
 #endif

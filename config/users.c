@@ -4,7 +4,6 @@
 
 #include "config/crypt_hash.h"
 #include "config/faults.h"
-#include "config/list.h"
 #include "config/text_table.h"
 
 #include <assert.h>
@@ -34,7 +33,7 @@ struct entry {
 struct reading {
     struct users *users;
     struct faults faults;
-    struct entry *entries;
+    struct entry *entries; /* room for as many as there are lines */
     unsigned count;
     int line; /* of what is read now */
     bool has_no_memory;
@@ -85,18 +84,6 @@ static void fault(struct reading *r, const char *what)
     fputs(what, faults_begin(&r->faults, r->line, NULL, NULL));
 }
 
-static void add(struct reading *r, const struct entry *entry)
-{
-    struct entry *added = list_grow(&r->entries, r->count, sizeof *added);
-
-    if (!added) {
-        r->has_no_memory = true;
-        return;
-    }
-    *added = *entry;
-    r->count++;
-}
-
 /* `NAME:HASH`, a string, without blanks around it. */
 static void read_entry(struct reading *r, char *text)
 {
@@ -116,7 +103,7 @@ static void read_entry(struct reading *r, char *text)
         fault(r, "behind the colon is no hash of crypt(3) (accepted: yescrypt, sha512crypt ...; "
                  "`pairsocks passwd NAME` makes one)");
     if (!wrong)
-        add(r, &entry);
+        r->entries[r->count++] = entry;
 }
 
 /* One line of `n` bytes without its LF; there is room for a byte behind it. */
@@ -136,22 +123,34 @@ static void read_line(struct reading *r, char *text, size_t n)
     read_entry(r, text);
 }
 
-/* The copy of the content and the byte behind it are the reading's to write to. */
+static size_t count_lines(const struct users *users)
+{
+    size_t count = 1;
+
+    for (size_t i = 0; i < users->size; i++)
+        count += users->content[i] == '\n';
+    return count;
+}
+
+/* Cuts users->text, which has room for a byte behind its end. */
 static void read_lines(struct reading *r)
 {
     static const char bom[] = {'\xEF', '\xBB', '\xBF'};
-    char *at = r->users->text, *end = at + r->users->size;
+    char *at = r->users->text, *end = at + r->users->size, *next;
 
+    r->entries = calloc(count_lines(r->users), sizeof *r->entries);
+    if (!r->entries) {
+        r->has_no_memory = true;
+        return;
+    }
     if (r->users->size >= sizeof bom && memcmp(at, bom, sizeof bom) == 0)
         at += sizeof bom;
-    while (at < end) {
-        char *line_end = memchr(at, '\n', (size_t)(end - at));
-
-        if (!line_end)
-            line_end = end;
+    for (; at < end; at = next + 1) {
+        next = memchr(at, '\n', (size_t)(end - at));
+        if (!next)
+            next = end;
         r->line++;
-        read_line(r, at, (size_t)(line_end - at));
-        at = line_end + 1;
+        read_line(r, at, (size_t)(next - at));
     }
 }
 

@@ -1,5 +1,6 @@
 /* users.h - a users file: who may log in, as `name:hash` lines. Immutable once read; counted. The
- * hashes are those of crypt(3) (crypt(5): yescrypt, sha512crypt ...); what they mean is libxcrypt's. */
+ * hashes are those of crypt(3) (crypt(5): yescrypt, sha512crypt ...); what they mean is
+ * libxcrypt's. */
 #ifndef PAIRSOCKS_USERS_H
 #define PAIRSOCKS_USERS_H
 

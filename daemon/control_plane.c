@@ -21,6 +21,7 @@ struct control_plane {
     struct serving serving;
     const char *file;      /* borrowed from the command line; NULL: none was given or found */
     int folder;            /* that the file is in, beyond the reach of a chroot; -1 = none needed */
+    char *name;            /* of the file there; owned; NULL = none needed */
     atomic_uint ended;     /* workers */
     atomic_uint following; /* workers that have not taken up the last configuration yet */
     bool reloading;        /* until they have */
@@ -80,7 +81,6 @@ static void log_lines(char *text)
 static struct config *load(const struct control_plane *cp, FILE *errors)
 {
     struct config *config = NULL;
-    const char *slash;
     FILE *in;
     int fd;
 
@@ -88,8 +88,7 @@ static struct config *load(const struct control_plane *cp, FILE *errors)
         return config_default();
     if (cp->folder < 0)
         return config_load(cp->file, errors);
-    slash = strrchr(cp->file, '/');
-    fd = openat(cp->folder, slash ? slash + 1 : cp->file, O_RDONLY | O_CLOEXEC);
+    fd = openat(cp->folder, cp->name, O_RDONLY | O_CLOEXEC);
     in = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (in) {
         config = config_read(in, cp->file, errors);
@@ -102,17 +101,24 @@ static struct config *load(const struct control_plane *cp, FILE *errors)
     return config;
 }
 
-/* Before the chroot. */
+/* Before the chroot, where a symbolic link would lead elsewhere: the folder of the file that it means.
+ * What has no path of its own (a pipe) is taken as it was given. */
 static bool open_folder(struct control_plane *cp, const struct config *config)
 {
-    const char *slash = cp->file ? strrchr(cp->file, '/') : NULL;
-    char *name;
+    char *path, *slash;
 
     if (!config->chroot || !cp->file)
         return true;
-    name = slash ? strndup(cp->file, (size_t)(slash - cp->file) + 1) : strdup(".");
-    cp->folder = name ? open(name, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-    free(name);
+    path = realpath(cp->file, NULL);
+    if (!path)
+        path = strdup(cp->file);
+    slash = path ? strrchr(path, '/') : NULL;
+    cp->name = path ? strdup(slash ? slash + 1 : path) : NULL;
+    if (slash)
+        slash[1] = '\0';
+    if (cp->name)
+        cp->folder = open(slash ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    free(path);
     if (cp->folder < 0)
         log_message(LOG_LEVEL_ERROR, "start", "cannot open the folder of %s: %s", cp->file,
                     strerror(errno));
@@ -321,6 +327,19 @@ static bool start_workers(struct control_plane *cp)
     return started;
 }
 
+/* What the user, or the root directory, takes out of a reload's reach is said while somebody looks. */
+static void tell_unreadable(const struct config *config)
+{
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const char *file = config->listeners[i].users_file;
+
+        if (file && access(file, R_OK) != 0)
+            log_message(LOG_LEVEL_WARNING, "start",
+                        "[listener %s] users_file = %s: cannot be read again: %s",
+                        config->listeners[i].name, file, strerror(errno));
+    }
+}
+
 /* Workers, sockets, and then no more rights than the user has. */
 static bool start(struct control_plane *cp, struct config *config)
 {
@@ -349,6 +368,7 @@ static bool start(struct control_plane *cp, struct config *config)
         serving_discard(serving, &change);
         return false;
     }
+    tell_unreadable(change.snapshot->config);
     atomic_store(&cp->following, count);
     serving_apply(serving, &change);
     log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
@@ -380,5 +400,6 @@ int control_plane_run(struct config *config, const char *file)
     ev_loop_destroy(cp.loop);
     if (cp.folder >= 0)
         close(cp.folder);
+    free(cp.name);
     return status;
 }

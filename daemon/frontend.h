@@ -24,6 +24,7 @@ struct handshake {
     struct socks5_userpass login;    /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
                                      says it is, if the protocol has that (user_length 0: nobody) */
     bool has_claim;
+    bool can_login;               /* with FRONTEND_IDENT: a password may be asked for after it */
     struct socks_request request; /* valid once the step said DONE, or BAD after a whole request */
     bool has_request;
     struct stream_error error; /* BAD: why */

@@ -52,10 +52,13 @@ static enum frontend_step authenticate(struct handshake *handshake, struct answe
 {
     const struct http_credentials *credentials = &handshake->http.credentials;
 
-    if ((handshake->auth & AUTH_PASSWORD) && credentials->present && !credentials->is_bad) {
+    if ((handshake->auth & AUTH_PASSWORD) && credentials->present) {
+        if (credentials->is_bad)
+            return refuse(handshake, stream_error_of(ERROR_AUTH_PASSWORD_FAILED), answer);
         take_login(handshake);
         return FRONTEND_PASSWORD;
     }
+    handshake->can_login = handshake->auth & AUTH_PASSWORD; /* browsers wait until they are asked */
     if (handshake->auth & AUTH_IDENT)
         return FRONTEND_IDENT;
     if (handshake->auth & AUTH_NONE)

@@ -60,8 +60,8 @@ bool gate_enter_host(struct gate *gate, const struct ip_address *client, bool *r
     struct host_key key = host_key(client);
 
     /* Counted without a bound, too: a reload may set one. */
-    *ret_counted = client->family != IP_NONE &&
-                   host_table_take(&gate->hosts, &key, sizeof key, max);
+    *ret_counted =
+        client->family != IP_NONE && host_table_take(&gate->hosts, &key, sizeof key, max);
     return client->family == IP_NONE || *ret_counted || max == 0;
 }
 

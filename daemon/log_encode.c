@@ -95,14 +95,12 @@ static bool field_name(const struct log_field *field, char *out, size_t size)
     return true;
 }
 
-/* The escapes of JSON as those of text: \u00HH becomes \xHH, and nothing is `-`. */
+/* The escapes of JSON as those of text: \u00HH becomes \xHH. */
 static size_t to_text(enum log_format format, const struct log_field *field, char *out)
 {
     const char *in = field->value, *end = in + field->value_length;
     size_t n = 0;
 
-    if (in == end)
-        out[n++] = '-';
     while (in < end) {
         if (format == LOG_JSON && end - in >= 6 && in[0] == '\\' && in[1] == 'u') {
             out[n++] = '\\';

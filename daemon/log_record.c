@@ -86,14 +86,17 @@ static void put_escaped(struct log_record *r, const char *value, size_t n)
 
 void log_record_bytes(struct log_record *r, const char *key, const char *value, size_t n)
 {
-    bool plain = r->format == LOG_TEXT && all_plain(value, n);
+    bool plain;
 
+    if (n == 0) {
+        value = "-";
+        n = 1;
+    }
+    plain = r->format == LOG_TEXT && all_plain(value, n);
     if (n > LOG_RECORD_MAX || !fits(r, key, plain ? n : n * 6))
         return;
     put_key(r, key);
-    if (r->format == LOG_TEXT && n == 0) {
-        put_char(r, '-');
-    } else if (plain) {
+    if (plain) {
         put(r, value, n);
     } else {
         put_char(r, '"');

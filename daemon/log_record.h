@@ -35,7 +35,7 @@ _Static_assert(offsetof(struct log_record, bytes) ==
 
 void log_record_begin(struct log_record *record, enum log_format format);
 
-/* `value` of `n` bytes that may be anything; an empty one is `-` in text. */
+/* `value` of `n` bytes that may be anything; an empty one is `-`. */
 void log_record_bytes(struct log_record *record, const char *key, const char *value, size_t n);
 void log_record_string(struct log_record *record, const char *key, const char *value);
 void log_record_number(struct log_record *record, const char *key, uint64_t value);

@@ -87,7 +87,7 @@ static unsigned set_of(const struct login_digest *login)
     return (unsigned)(login->half[0] % SETS);
 }
 
-static bool equal(const struct login_digest *a, const struct login_digest *b)
+bool login_digest_equal(const struct login_digest *a, const struct login_digest *b)
 {
     return a->half[0] == b->half[0] && a->half[1] == b->half[1];
 }
@@ -100,7 +100,7 @@ bool login_cache_knows(struct login_cache *cache, const struct login_digest *log
 
     pthread_mutex_lock(&cache->locks[set % LOCKS]);
     for (int i = 0; i < WAYS; i++)
-        known = known || (entries[i].until > now && equal(&entries[i].login, login));
+        known = known || (entries[i].until > now && login_digest_equal(&entries[i].login, login));
     pthread_mutex_unlock(&cache->locks[set % LOCKS]);
     return known;
 }
@@ -111,7 +111,7 @@ static struct entry *place_for(struct entry *entries, const struct login_digest 
     struct entry *place = &entries[0];
 
     for (int i = 0; i < WAYS; i++) {
-        if (equal(&entries[i].login, login))
+        if (login_digest_equal(&entries[i].login, login))
             return &entries[i];
         if (entries[i].until < place->until)
             place = &entries[i];

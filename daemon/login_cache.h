@@ -25,6 +25,8 @@ struct login_digest login_digest_of(const struct login_digest *users, const void
                                     size_t user_length, const void *password,
                                     size_t password_length);
 
+bool login_digest_equal(const struct login_digest *a, const struct login_digest *b);
+
 /* NULL without memory. */
 struct login_cache *login_cache_new(void);
 void login_cache_free(struct login_cache *cache);

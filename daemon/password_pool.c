@@ -24,7 +24,7 @@ struct host {
     struct host_key key;
     struct password_check *first, **last; /* that wait */
     unsigned waiting;
-    bool is_checked; /* one is being checked right now */
+    struct password_check *checked; /* right now, or NULL */
     unsigned failures;
     uint64_t failed;     /* ms; when it did last */
     uint64_t not_before; /* ms; its next turn */
@@ -214,7 +214,7 @@ static struct host *new_host(struct password_pool *pool, const struct host_key *
 
 static bool is_busy(const struct host *host)
 {
-    return host->waiting || host->is_checked;
+    return host->waiting || host->checked;
 }
 
 /* The host of a check that comes, among the busy. */
@@ -275,14 +275,24 @@ static void note_failure(struct host *host, uint64_t now)
 
 /* ---- the threads ---- */
 
+/* Somebody still waits for the answer. */
+static bool is_wanted(const struct password_check *check)
+{
+    bool wanted = !atomic_load(&check->is_cancelled);
+
+    for (const struct password_check *f = check->followers; f && !wanted; f = f->next)
+        wanted = !atomic_load(&f->is_cancelled);
+    return wanted;
+}
+
 /* The first host in the row whose turn it may be. NULL: *ret_wait is how long nobody's is. */
 static struct host *next_host(struct password_pool *pool, uint64_t now, uint64_t *ret_wait)
 {
     *ret_wait = UINT64_MAX;
     for (struct host *host = pool->busy.first; host; host = host->next) {
-        if (host->is_checked || !host->waiting)
+        if (host->checked || !host->waiting)
             continue;
-        if (host->not_before <= now || atomic_load(&host->first->is_cancelled))
+        if (host->not_before <= now || !is_wanted(host->first))
             return host;
         if (host->not_before - now < *ret_wait)
             *ret_wait = host->not_before - now;
@@ -311,27 +321,42 @@ static void wait_for(struct password_pool *pool, uint64_t ms)
 /* Without the lock. */
 static void run(struct password_check *check)
 {
-    if (!atomic_load(&check->is_cancelled))
-        check->matches = password_matches(check->users, check->user, check->user_length,
-                                          check->password, check->password_length);
+    check->matches = password_matches(check->users, check->user, check->user_length,
+                                      check->password, check->password_length);
+}
+
+/* The check and its followers; they are their owners' then. */
+static void answer(struct password_check *check)
+{
+    struct password_check *next = check->followers;
+    bool matches = check->matches;
+
     explicit_bzero(check->password, sizeof check->password);
+    hand_back(check);
+    while ((check = next)) {
+        next = check->next;
+        check->matches = matches;
+        hand_back(check);
+    }
 }
 
 static void take_turn(struct password_pool *pool, struct host *host)
 {
     struct password_check *check = take_check(pool, host);
-    bool was_cancelled = atomic_load(&check->is_cancelled), matches;
+    bool wanted = is_wanted(check);
 
-    host->is_checked = true;
+    host->checked = check;
     pthread_mutex_unlock(&pool->lock);
-    run(check);
-    matches = check->matches;
-    hand_back(check); /* and it is the owner's */
+    if (wanted)
+        run(check);
     pthread_mutex_lock(&pool->lock);
-    host->is_checked = false;
-    if (!matches && !was_cancelled)
+    host->checked = NULL; /* nobody follows it any more */
+    if (wanted && !check->matches)
         note_failure(host, monotonic_ms());
     requeue_host(pool, host);
+    pthread_mutex_unlock(&pool->lock);
+    answer(check);
+    pthread_mutex_lock(&pool->lock);
 }
 
 static void *pool_main(void *arg)
@@ -386,6 +411,17 @@ struct password_pool *password_pool_new(unsigned threads)
     return pool;
 }
 
+static void drop(struct password_check *check)
+{
+    struct password_check *next = check->followers;
+
+    password_check_free(check);
+    while ((check = next)) {
+        next = check->next;
+        password_check_free(check);
+    }
+}
+
 void password_pool_free(struct password_pool *pool)
 {
     struct host *host;
@@ -401,7 +437,7 @@ void password_pool_free(struct password_pool *pool)
     for (unsigned i = 0; i < BUCKETS; i++) {
         while ((host = pool->buckets[i])) {
             while (host->waiting)
-                password_check_free(take_check(pool, host));
+                drop(take_check(pool, host));
             pool->buckets[i] = host->chain;
             free(host);
         }
@@ -422,11 +458,33 @@ static struct password_check *new_check(const struct password_question *question
     check->inbox = inbox;
     check->owner = owner;
     check->users = users_ref(question->users);
+    check->login = question->login;
     check->user_length = question->user_length;
     check->password_length = question->password_length;
     memcpy(check->user, question->user, question->user_length);
     memcpy(check->password, question->password, question->password_length);
     return check;
+}
+
+/* The one that asks the same and will be answered; NULL: none does. */
+static struct password_check *find_same(const struct host *host, const struct password_check *check)
+{
+    struct password_check *other = host->checked;
+
+    if (other && login_digest_equal(&other->login, &check->login) && is_wanted(other))
+        return other;
+    for (other = host->first; other; other = other->next)
+        if (login_digest_equal(&other->login, &check->login))
+            return other;
+    return NULL;
+}
+
+/* It needs no turn of its own. */
+static void follow(struct password_check *leader, struct password_check *check)
+{
+    explicit_bzero(check->password, sizeof check->password);
+    check->next = leader->followers;
+    leader->followers = check;
 }
 
 /* The last half is for those who have nothing waiting. */
@@ -439,8 +497,13 @@ static unsigned host_max(const struct password_pool *pool)
 static bool enqueue(struct password_pool *pool, const struct host_key *key,
                     struct password_check *check)
 {
-    struct host *host;
+    struct host *host = find_host(pool, key);
+    struct password_check *same = host ? find_same(host, check) : NULL;
 
+    if (same) {
+        follow(same, check);
+        return true;
+    }
     if (pool->waiting >= PASSWORD_POOL_CHECKS_MAX || !start_thread(pool))
         return false;
     host = enter_host(pool, key);

@@ -1,8 +1,9 @@
 /* password_pool.h - compares passwords with hashes in threads of its own: a good hash takes
  * milliseconds on purpose, and no worker has them. A bounded number waits, and of one host only a
  * few. The hosts take turns, one check of each at a time, and a host that keeps failing waits
- * longer and longer for its next turn: who guesses hinders himself alone. The threads start with
- * the first check.
+ * longer and longer for its next turn: who guesses hinders himself alone. What a host asks again
+ * while it waits for the answer is not checked again: a browser opens many connections at once. The
+ * threads start with the first check.
  *
  * A check belongs to the pool until its owner's inbox has handed it back. */
 #ifndef PAIRSOCKS_PASSWORD_POOL_H
@@ -10,6 +11,7 @@
 
 #include "config/users.h"
 #include "daemon/host_key.h"
+#include "daemon/login_cache.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,8 +26,10 @@
 struct password_check {
     struct password_check *next;
     struct password_inbox *inbox;
+    struct password_check *followers; /* that ask the same */
     void *owner; /* the owner's, in its thread; NULL: it does not wait any more */
     struct users *users;
+    struct login_digest login;
     uint8_t user_length, password_length;
     char user[USERS_NAME_MAX + 1];
     char password[256]; /* wiped once it is checked */
@@ -61,7 +65,8 @@ void password_pool_free(struct password_pool *pool);
 
 /* What is to be checked: bytes of anything, at most 255 of each. */
 struct password_question {
-    struct users *users; /* borrowed */
+    struct users *users;       /* borrowed */
+    struct login_digest login; /* login_digest_of() them, the user and the password */
     const void *user, *password;
     uint8_t user_length, password_length;
     struct ip_address host; /* the client's */

@@ -1,6 +1,7 @@
 /* privileges.c - the supplementary groups, chroot(2), the group and the user, in this order. */
 #include "daemon/privileges.h"
 
+#include "config/value.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -21,12 +22,45 @@ static const char *lookup_error(const char *unknown)
     return errno && errno != ENOENT && errno != ESRCH ? strerror(errno) : unknown;
 }
 
+/* All digits: no name. -1 for what no identity can be; (uid_t)-1 means none. */
+static bool is_number(const char *text, int64_t *ret)
+{
+    int64_t number;
+
+    if (text[strspn(text, "0123456789")])
+        return false;
+    *ret = value_number(text, &number) && number < UINT32_MAX ? number : -1;
+    return true;
+}
+
+/* A number needs no entry, but who has none has no group either. */
+static bool find_number(struct privileges *p, int64_t number)
+{
+    const struct passwd *entry;
+    const char *why;
+
+    if (number < 0)
+        return fail("user", p->user, "the number is out of range");
+    errno = 0;
+    entry = getpwuid((uid_t)number); // cppcheck-suppress getpwuidCalled
+    why = lookup_error(p->group ? NULL
+                                : "there is no such user, so its group must be said too (`group`)");
+    if (!entry && why)
+        return fail("user", p->user, why);
+    p->uid = number;
+    p->gid = entry ? (int64_t)entry->pw_gid : -1;
+    return true;
+}
+
 static bool find_user(struct privileges *p)
 {
-    struct passwd *entry;
+    const struct passwd *entry;
+    int64_t number;
 
     if (!p->user)
         return true;
+    if (is_number(p->user, &number))
+        return find_number(p, number);
     errno = 0;
     entry = getpwnam(p->user); // cppcheck-suppress getpwnamCalled
     if (!entry)
@@ -38,10 +72,12 @@ static bool find_user(struct privileges *p)
 
 static bool find_group(struct privileges *p)
 {
-    struct group *entry;
+    const struct group *entry;
 
     if (!p->group)
         return true;
+    if (is_number(p->group, &p->gid))
+        return p->gid >= 0 || fail("group", p->group, "the number is out of range");
     errno = 0;
     entry = getgrnam(p->group); // cppcheck-suppress getgrnamCalled
     if (!entry)
@@ -52,7 +88,14 @@ static bool find_group(struct privileges *p)
 
 bool privileges_find(const struct config *config, struct privileges *ret)
 {
-    struct privileges p = {config->user, config->group, config->chroot, -1, -1};
+    struct privileges p = {
+        .user = config->user,
+        .group = config->group,
+        .chroot = config->chroot,
+        .confines = config->chroot != NULL,
+        .uid = -1,
+        .gid = -1,
+    };
     bool changes;
 
     if (!find_user(&p) || !find_group(&p))
@@ -77,12 +120,24 @@ bool privileges_forbid_new(const struct config *config)
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
+/* Those of /etc/group; none for a group alone, and for a user without a name. */
+static bool set_groups(const struct privileges *p)
+{
+    const char *name = p->uid >= 0 ? p->user : NULL;
+    const struct passwd *entry;
+    int64_t number;
+
+    if (name && is_number(name, &number)) {
+        entry = getpwuid((uid_t)p->uid); // cppcheck-suppress getpwuidCalled
+        name = entry ? entry->pw_name : NULL;
+    }
+    return name ? initgroups(name, (gid_t)p->gid) == 0 : setgroups(0, NULL) == 0;
+}
+
 bool privileges_drop(const struct privileges *p)
 {
-    if (p->uid >= 0 && initgroups(p->user, (gid_t)p->gid) != 0) /* reads /etc/group */
-        return fail("user", p->user, strerror(errno));
-    if (p->uid < 0 && p->gid >= 0 && setgroups(0, NULL) != 0)
-        return fail("group", p->group, strerror(errno));
+    if ((p->uid >= 0 || p->gid >= 0) && !set_groups(p))
+        return fail(p->user ? "user" : "group", p->user ? p->user : p->group, strerror(errno));
     if (p->chroot && (chroot(p->chroot) != 0 || chdir("/") != 0))
         return fail("chroot", p->chroot, strerror(errno));
     if (p->gid >= 0 && setresgid((gid_t)p->gid, (gid_t)p->gid, (gid_t)p->gid) != 0)

@@ -7,10 +7,12 @@
 struct privileges {
     const char *user, *group, *chroot; /* borrowed from the configuration; NULL = as it is */
     int64_t uid, gid;                  /* -1: stays */
+    bool confines;                     /* there is a chroot, also when that text is gone */
 };
 
-/* Looks the names up, before anything is bound. False, with a message logged, when there is no such
- * user or group, or somebody else than root asks for a change. */
+/* Looks the names up, before anything is bound. What is all digits is a number; one without an entry
+ * is taken if there is a `group`. False, with a message logged, when there is no such user or group,
+ * or somebody else than root asks for a change. */
 bool privileges_find(const struct config *config, struct privileges *ret);
 
 /* What is dropped is never got back by running a program (PR_SET_NO_NEW_PRIVS), if anything is to be

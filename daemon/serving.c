@@ -144,6 +144,7 @@ void serving_apply(struct serving *serving, struct serving_change *change)
     for (unsigned i = 0; i < config->listener_count; i++)
         waited_for |= gate_configure(change->snapshot->listeners[i].gate, &config->listeners[i]);
     descriptors_bound_sessions(&serving->workers, config, change->sockets.count);
+    sockets_set_modes(&change->sockets, change->snapshot);
     sockets_log(&change->sockets, change->snapshot);
     for (unsigned i = 0; i < serving->workers.count; i++)
         workers_serve(&serving->workers, i, change->plans[i]);
@@ -151,7 +152,7 @@ void serving_apply(struct serving *serving, struct serving_change *change)
         workers_resume_listeners(&serving->workers);
     if (before) {
         report_gone(before, change->snapshot);
-        sockets_unlink(&serving->sockets, &change->sockets);
+        sockets_unlink(&serving->sockets, &change->sockets, serving->privileges.confines);
         sockets_done(&serving->sockets);
         snapshot_unref(before);
     }
@@ -164,7 +165,8 @@ void serving_apply(struct serving *serving, struct serving_change *change)
 void serving_discard(struct serving *serving, struct serving_change *change)
 {
     free_plans(change->plans, serving->workers.count);
-    sockets_unlink(&change->sockets, serving->snapshot ? &serving->sockets : NULL);
+    sockets_unlink(&change->sockets, serving->snapshot ? &serving->sockets : NULL,
+                   serving->privileges.confines);
     sockets_done(&change->sockets);
     snapshot_unref(change->snapshot);
     *change = (struct serving_change){0};
@@ -176,7 +178,7 @@ void serving_done(struct serving *serving)
     serving->names = NULL;
     if (!serving->snapshot)
         return;
-    sockets_unlink(&serving->sockets, NULL);
+    sockets_unlink(&serving->sockets, NULL, serving->privileges.confines);
     sockets_done(&serving->sockets);
     snapshot_unref(serving->snapshot);
     serving->snapshot = NULL;

@@ -92,6 +92,7 @@ void session_check_password(struct session *s)
     struct login_digest digest = digest_of(s);
     struct password_question question = {
         .users = listener->config->users,
+        .login = digest,
         .user = login->user,
         .user_length = login->user_length,
         .password = login->password,
@@ -100,7 +101,8 @@ void session_check_password(struct session *s)
     };
 
     session_set_state(s, SESSION_JUDGING);
-    if (login_cache_knows(s->worker->all->logins, &digest, session_now(s))) {
+    if (s->worker->snapshot->config->auth_cache > 0 && /* a reload may have switched it off */
+        login_cache_knows(s->worker->all->logins, &digest, session_now(s))) {
         accept_login(s);
         return;
     }
@@ -148,11 +150,14 @@ void session_password_checked(struct password_check *check)
 
 /* ---- ident ---- */
 
-/* Where nothing is required, an identity is welcome and its lack no fault. */
+/* Where nothing is required, an identity is welcome and its lack no fault; nor is it before a
+ * password was asked for. */
 static void no_ident(struct session *s, enum stream_error_id id)
 {
     if (s->handshake->auth & AUTH_NONE)
         session_judged(s, no_error);
+    else if (s->handshake->can_login)
+        session_judged(s, stream_error_of(ERROR_AUTH_PASSWORD_FAILED));
     else
         fail(s, id);
 }

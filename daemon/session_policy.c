@@ -31,7 +31,8 @@ static struct policy_decision judge(struct session *s, const struct ip_address *
     };
     struct policy_decision decision = policy_judge(config, &request);
 
-    s->rule = decision.rule;
+    /* One that needs the address has not decided, and never will if there is none. */
+    s->rule = decision.verdict == POLICY_RESOLVE ? NULL : decision.rule;
     return decision;
 }
 
@@ -49,6 +50,7 @@ static bool judge_address(struct session *s, const struct ip_address *address,
 
     if (decision.is_guarded && is_ourselves(s, address)) {
         decision.verdict = POLICY_DENY;
+        s->rule = NULL; /* it is the guard's word */
         decision.error = stream_error_of(ERROR_POLICY_GUARD_DENIED);
     }
     if (decision.verdict == POLICY_DENY)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,6 +53,22 @@ static void log_cannot_listen(enum log_level level, const struct config_listener
     put_address(&record, set, &set->asked);
     log_record_string(&record, "error", stream_error_name(error, name));
     log_record_string(&record, "message", explain(set, error->code));
+    log_commit(&record);
+}
+
+static void remove_file(const struct socket_set *set, bool in_chroot)
+{
+    struct log_record record;
+    char message[128];
+
+    if (unlink(set->unix_path) == 0 || (errno == ENOENT && !in_chroot))
+        return;
+    if (!log_wants(LOG_LEVEL_WARNING))
+        return;
+    snprintf(message, sizeof message, "the socket's file stays behind: %s", strerror(errno));
+    log_begin(&record, LOG_LEVEL_WARNING, "listen");
+    log_record_string(&record, "address", set->unix_path);
+    log_record_string(&record, "message", message);
     log_commit(&record);
 }
 
@@ -126,15 +143,16 @@ static bool open_tcp(struct socket_set *set, const struct sockets *current, unsi
 }
 
 /* There is no SO_REUSEPORT for paths: the workers share one socket. */
-static bool open_unix(struct socket_set *set, unsigned workers, int backlog, mode_t mode,
+static bool open_unix(struct socket_set *set, unsigned workers, int backlog,
                       struct socket_owner owner, struct stream_error *ret_error)
 {
-    set->fds[0] = listener_open_unix(set->unix_path, backlog, mode, ret_error);
+    set->fds[0] = listener_open_unix(set->unix_path, backlog, set->mode, ret_error);
     if (set->fds[0] < 0)
         return false;
     if ((owner.uid >= 0 || owner.gid >= 0) &&
         chown(set->unix_path, (uid_t)owner.uid, (gid_t)owner.gid) != 0) {
         *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, errno);
+        remove_file(set, false);
         return false;
     }
     for (unsigned i = 1; i < workers; i++) {
@@ -199,8 +217,9 @@ static bool open_new(struct opening *o, struct socket_set *set,
         return false;
     for (unsigned i = 0; i < workers; i++)
         set->fds[i] = -1;
+    set->mode = (mode_t)listener->unix_mode;
     if (set->unix_path)
-        return open_unix(set, workers, backlog, (mode_t)listener->unix_mode, o->owner, ret_error);
+        return open_unix(set, workers, backlog, o->owner, ret_error);
     return open_tcp(set, o->current, workers, backlog, ret_error);
 }
 
@@ -233,6 +252,7 @@ static int open_address(struct opening *o, unsigned index, const struct config_a
     if (known) {
         set->id = known->id;
         set->bound = known->bound;
+        set->mode = known->mode;
         set->stays = true;
     } else if (!open_new(o, set, listener, &error)) {
         goto fail;
@@ -284,7 +304,7 @@ bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct s
     for (unsigned i = 0; i < snapshot->config->listener_count; i++)
         good = open_listener(&o, i) && good; /* every failure is told */
     if (!good) {
-        sockets_unlink(ret, current);
+        sockets_unlink(ret, current, false); /* opened right now */
         sockets_done(ret);
     }
     return good;
@@ -310,7 +330,41 @@ struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snaps
     return plan;
 }
 
-void sockets_unlink(const struct sockets *sockets, const struct sockets *next)
+/* As after chroot, where it is out of reach. */
+static void log_mode_stays(const struct config_listener *listener, const struct socket_set *set,
+                           int error_number)
+{
+    struct log_record record;
+    char message[128];
+
+    if (!log_wants(LOG_LEVEL_WARNING))
+        return;
+    snprintf(message, sizeof message, "unix_mode stays %04o: %s", (unsigned)set->mode,
+             strerror(error_number));
+    log_begin(&record, LOG_LEVEL_WARNING, "listen");
+    log_record_string(&record, "listener", listener->name);
+    log_record_string(&record, "address", set->unix_path);
+    log_record_string(&record, "message", message);
+    log_commit(&record);
+}
+
+void sockets_set_modes(struct sockets *sockets, const struct snapshot *snapshot)
+{
+    for (unsigned i = 0; i < sockets->count; i++) {
+        struct socket_set *set = &sockets->sets[i];
+        const struct config_listener *listener = &snapshot->config->listeners[set->listener];
+        mode_t mode = (mode_t)listener->unix_mode;
+
+        if (!set->unix_path || set->mode == mode)
+            continue;
+        if (chmod(set->unix_path, mode) == 0)
+            set->mode = mode;
+        else
+            log_mode_stays(listener, set, errno);
+    }
+}
+
+void sockets_unlink(const struct sockets *sockets, const struct sockets *next, bool in_chroot)
 {
     for (unsigned i = 0; i < sockets->count; i++) {
         const struct socket_set *set = &sockets->sets[i];
@@ -319,7 +373,7 @@ void sockets_unlink(const struct sockets *sockets, const struct sockets *next)
         for (unsigned j = 0; set->unix_path && next && j < next->count; j++)
             serves_on = serves_on || same_place(set, &next->sets[j]);
         if (set->unix_path && !serves_on)
-            unlink(set->unix_path);
+            remove_file(set, in_chroot);
     }
 }
 

@@ -14,6 +14,7 @@ struct socket_set {
     const struct gate *gate; /* borrowed: that listener's */
     struct ip_endpoint asked, bound;
     char *unix_path; /* owned; NULL: an address */
+    mode_t mode;     /* that its file has */
     bool v6_only;
     bool stays; /* the workers have it already */
     int *fds;   /* one for each worker, until they take them over; -1 = none */
@@ -39,8 +40,13 @@ bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct s
 struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snapshot,
                                  unsigned index);
 
-/* Removes the files of unix sockets that `next` (or NULL) does not serve on. */
-void sockets_unlink(const struct sockets *sockets, const struct sockets *next);
+/* Gives the files of unix sockets that stay the modes that `snapshot` asks for. A failure is logged,
+ * and tried again with the next configuration. */
+void sockets_set_modes(struct sockets *sockets, const struct snapshot *snapshot);
+
+/* Removes the files of unix sockets that `next` (or NULL) does not serve on. One that stays behind
+ * is logged; one that has gone already is not, unless all paths mean something else since a chroot. */
+void sockets_unlink(const struct sockets *sockets, const struct sockets *next, bool in_chroot);
 
 /* Closes what was not handed over. */
 void sockets_done(struct sockets *sockets);

@@ -2,11 +2,11 @@
  * Called by tests/bench/run, which starts one `load target PORT` and then one client process for
  * a measurement:
  *
- *     load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT [--direct]
+ *     load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT [--direct | --login USER PASSWORD]
  *
  * KIND is a row of `kinds` below; COUNT is its units of work, done over CONNECTIONS at a time;
  * after LIMIT seconds it gives up. --direct: the port is a plain forwarder to the target, so no
- * SOCKS is spoken. It prints "ready" when what is not measured is done, waits for a line on
+ * SOCKS is spoken. --login: each connection logs in (RFC 1929). It prints "ready" when what is not measured is done, waits for a line on
  * stdin, works, prints "done UNITS NANOSECONDS", waits for a second line, closes everything in
  * order, and ends with 0. Anything else (a refused request, a wrong byte, a missing end) ends it
  * with 1 and one line on stderr. It speaks only to 127.0.0.0/8.
@@ -38,7 +38,7 @@
 /* bytes of one exchange */
 #define MESSAGE 64
 
-enum phase { CONNECTING, GREETED, REQUESTED, OPEN, ENDING };
+enum phase { CONNECTING, GREETED, LOGGED_IN, REQUESTED, OPEN, ENDING };
 
 struct client {
     int fd;
@@ -65,6 +65,8 @@ struct kind {
 static const struct kind *kind;
 static uint16_t proxy_port, target_port;
 static bool direct;
+static uint8_t login[513];           /* the message of RFC 1929 */
+static size_t login_length;          /* 0: none is wanted */
 static uint64_t units, connections;  /* from the command line */
 static uint64_t opened, ready, done; /* connections begun, connections set up, units done */
 static uint64_t units_begun;
@@ -140,10 +142,10 @@ static void client_end(struct client *c)
     watch(c, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-/* RFC 1928: version 5, one method, "no authentication" */
+/* RFC 1928: version 5, one method, "no authentication" or "username/password" */
 static void send_greeting(struct client *c)
 {
-    put(c, (uint8_t[]){5, 1, 0}, 3);
+    put(c, (uint8_t[]){5, 1, login_length ? 2 : 0}, 3);
     c->phase = GREETED;
 }
 
@@ -180,8 +182,24 @@ static void client_method(struct client *c)
     size_t n = get(c, method, sizeof(method));
     if (n == 0)
         return;
-    if (n != 2 || method[0] != 5 || method[1] != 0)
+    if (n != 2 || method[0] != 5 || method[1] != (login_length ? 2 : 0))
         die(0, "the proxy's method: %zu bytes, %02x %02x", n, method[0], method[1]);
+    if (!login_length) {
+        send_request(c);
+        return;
+    }
+    put(c, login, login_length);
+    c->phase = LOGGED_IN;
+}
+
+static void client_status(struct client *c)
+{
+    uint8_t status[2];
+    size_t n = get(c, status, sizeof(status));
+    if (n == 0)
+        return;
+    if (n != 2 || status[0] != 1 || status[1] != 0)
+        die(0, "the proxy's status: %zu bytes, %02x %02x", n, status[0], status[1]);
     send_request(c);
 }
 
@@ -371,6 +389,9 @@ static void client_step(struct client *c)
     case GREETED:
         client_method(c);
         return;
+    case LOGGED_IN:
+        client_status(c);
+        return;
     case REQUESTED:
         client_reply(c);
         return;
@@ -468,6 +489,20 @@ static void read_arguments(char **argv)
         die(0, "idle: one unit for each connection");
 }
 
+/* RFC 1929, 2 */
+static void take_login(const char *user, const char *password)
+{
+    size_t u = strlen(user), p = strlen(password);
+    if (u == 0 || u > 255 || p == 0 || p > 255)
+        die(0, "not a login");
+    login[0] = 1;
+    login[1] = (uint8_t)u;
+    memcpy(login + 2, user, u);
+    login[2 + u] = (uint8_t)p;
+    memcpy(login + 3 + u, password, p);
+    login_length = 3 + u + p;
+}
+
 int main(int argc, char **argv)
 {
     raise_descriptor_limit();
@@ -477,9 +512,11 @@ int main(int argc, char **argv)
         return 0;
     }
     direct = argc == 8 && strcmp(argv[7], "--direct") == 0;
-    if (argc != 7 && !direct)
-        die(0, "usage: load target PORT | "
-               "load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT [--direct]");
+    if (argc == 10 && strcmp(argv[7], "--login") == 0)
+        take_login(argv[8], argv[9]);
+    if (argc != 7 && !direct && !login_length)
+        die(0, "usage: load target PORT | load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT "
+               "[--direct | --login USER PASSWORD]");
     read_arguments(argv);
 
     clients = calloc(connections, sizeof(*clients));

@@ -21,6 +21,17 @@ guard = yes
 [listener closed]
 listen = 127.0.0.1:1083
 default = deny
+[listener public]
+listen = 8.8.8.8:1084, [2600::1]:1084, 0.0.0.0:1085
+allow = 192.0.2.0/24, 2001:db8::/32, office.example
+deny = 192.0.2.66
+[listener lan]
+listen = 127.0.0.1:1086
+allow = 192.0.2.0/24
+deny = 192.0.2.66, bad.example
+[listener friends]
+listen = 127.0.0.1:1087
+deny = bad.example
 """
 
 
@@ -206,6 +217,53 @@ def test_what_the_guard_has_still_to_judge_is_noted(ask):
     assert answer == allow("default") and len(notes) == 1 and "own addresses" in notes[0]
 
 
+@pytest.mark.parametrize("host", ["8.8.8.8", "::ffff:8.8.8.8", "2600:0::1"])
+@pytest.mark.parametrize("listener", ["public", "guarded"])
+def test_the_daemons_own_address_and_port_are_denied(ask, host, listener):
+    own = deny("guard (own address)", "policy.guard.denied")
+    assert ask("", host, 1084, listener=listener) == ([], own, [])
+    assert ask("", "--address", host, "example.org", 1084, listener=listener) == ([], own, [])
+    assert ask("", host, 1083 if listener == "public" else 80, listener=listener)[1] == allow("default")
+    assert ask("", host, 1084)[1:] == (allow("default"), []), "this listener has no guard"
+    rules = f"[rule r]\ndestination = {host}\naction = allow\n"
+    assert ask(rules, host, 1084, listener=listener)[1:] == (allow("r"), [])
+
+
+@pytest.mark.parametrize("host, range_name", [("127.0.0.1", "loopback"), ("::1", "loopback"), ("0.0.0.0", "this-network")])
+def test_loopback_where_a_wildcard_is_listened_on_is_denied(ask, host, range_name):
+    assert ask("", host, 1085, listener="public")[1] == deny(f"guard ({range_name})", "policy.guard.denied")
+
+
+@pytest.mark.parametrize("listener, client", [
+    ("public", "192.0.2.66"), ("public", "::ffff:192.0.2.66"), ("lan", "192.0.2.66"), ("lan", "198.51.100.1"),
+    ("lan", "::1")])
+def test_a_client_that_is_kept_out_is_told(ask, listener, client):
+    kept_out = ([], deny("whitelist", "policy.whitelist.denied"), [])
+    for host, port in (("example.org", 80), ("127.1", 80), ("example.org", 0)):
+        assert ask("[rule all]\naction = allow\n", "--client", client, host, port, listener=listener) == kept_out
+
+
+@pytest.mark.parametrize("listener, arguments", [
+    ("public", ["--client", "192.0.2.1"]), ("public", ["--client", "2001:db8::1"]), ("lan", ["--client", "192.0.2.1"]),
+    ("lan", []), ("friends", []), ("main", ["--client", "198.51.100.1"])])
+def test_a_client_that_is_let_in_is_not_told(ask, listener, arguments):
+    assert ask("", *arguments, "9.9.9.9", 80, listener=listener) == ([], allow("default"), [])
+
+
+@pytest.mark.parametrize("listener", ["public", "friends"])
+def test_a_client_whom_a_name_may_mean_is_noted(ask, listener):
+    _, answer, notes = ask("", "--client", "198.51.100.1", "9.9.9.9", 80, listener=listener)
+    assert answer == allow("default")
+    assert len(notes) == 1 and "names in `allow` and `deny`" in notes[0]
+
+
+def test_there_is_no_port_0(ask):
+    rules, answer, notes = ask("[rule all]\naction = allow\n", "example.org", 0)
+    assert (rules, answer) == ([], deny("none", "protocol.request.bad"))
+    assert len(notes) == 1 and "port" in notes[0]
+    assert ask("", "127.1", 0)[1] == deny("none", "protocol.request.bad")
+
+
 def test_a_command_that_is_not_served_is_noted(ask):
     notes = ask("", "--command", "bind", "example.org", 80)[2]
     assert len(notes) == 1 and "protocol.command.unsupported" in notes[0]
@@ -257,7 +315,7 @@ def test_a_listener_that_is_not_there(tmp_path):
     path.write_text(LISTENERS)
     done = call("explain", "-c", path, "--listener", "mian", "example.org", 80)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.search(r"mian.*main, guarded, closed", done.stderr)
+    assert re.search(r"mian.*main, guarded, closed, public, lan, friends", done.stderr)
 
 
 @pytest.mark.parametrize("arguments", [
@@ -309,7 +367,8 @@ def test_the_manuals_examples_are_true(tmp_path):
     path = tmp_path / "a.ini"
     example = manual_example(ROOT / "config" / "pairsocks.ini.5")[-1]
     path.write_text("\n".join(example) + "\n")
-    shown = [line for lines in manual_example(ROOT / "cli" / "pairsocks.1") for line in lines]
+    shown = [line for lines in manual_example(ROOT / "cli" / "pairsocks.1") for line in lines
+             if lines[0].startswith("$ pairsocks explain ")]
     said = []
     for line in shown:
         if line.startswith("$ pairsocks explain "):

@@ -126,6 +126,7 @@ def test_json_has_the_same_keys_one_object_a_line(pairsocks, through, keep):
     session = daemon.session(client)
     assert [key for key in session if key != "level"] == SESSION_KEYS
     assert (session["target"], session["error"]) == (f"127.0.0.1:{target.port}", "none")
+    assert (session["user"], session["rule"], session["upstream"]) == ("-", "-", "-")
     assert (int(session["sent"]), int(session["received"])) == (3, 5)
     for line in daemon.log_text().splitlines():
         assert isinstance(json.loads(line), dict)

@@ -113,6 +113,16 @@ def test_a_name_that_resolves_to_a_denied_address_is_denied(ruled, dial, dns, pr
     ruled_out(daemon, dial(daemon), protocol, name, 80)
 
 
+@pytest.mark.parametrize("action", ["allow", "deny"])
+def test_a_rule_that_waited_in_vain_for_the_address_did_not_decide(ruled, dial, dns, action):
+    daemon = ruled({"lan": {"destination": "127.0.0.0/8", "action": action}})
+    client = dial(daemon)
+    assert client.negotiate("socks5", "nowhere.test", 80).code == 4
+    client.expect_closed()
+    session = daemon.session(client)
+    assert (session["error"], session["rule"]) == ("resolver.name.not-found", "-")
+
+
 def test_of_several_addresses_only_those_that_are_not_denied_are_connected(ruled, dial, dns, keep):
     bad, good = (keep(Listener(sock=sock)) for sock in same_port("127.0.0.2", "127.0.0.3"))
     daemon = ruled({"no": {**DENY, "destination": "127.0.0.2"}})

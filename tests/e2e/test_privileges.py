@@ -1,10 +1,12 @@
 """From root to `user`, `group` and `chroot`, once everything is open; and what a reload can still do then."""
 
+import grp
 import os
 import pathlib
 import pwd
 import shutil
 import signal
+import stat
 import tempfile
 
 import pytest
@@ -15,6 +17,8 @@ from harness.socks import Client, greeting
 from harness.targets import Listener
 
 NOBODY = pwd.getpwnam("nobody")
+# A sanitizer's leak check needs /proc, which no chroot of ours has.
+NO_LEAK_CHECK = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 
 
 @pytest.fixture
@@ -33,11 +37,11 @@ def serving(folder, launch):
     """serving(key=value of [daemon]): a ready daemon in that folder, which has `.ini`."""
     daemons = []
 
-    def start(log="log", listen="127.0.0.1:0", **keys):
+    def start(log="log", listen="127.0.0.1:0", listener=None, **keys):
         ini = folder / "pairsocks.ini"
-        ini.write_text(config_text({"workers": 2, "log_target": f"file:{folder / log}", **keys}, {"main": {"listen": listen}}))
-        # A sanitizer's leak check needs /proc, which no chroot of ours has.
-        environment = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"} if "chroot" in keys else None
+        fixed = {"workers": 2, "log_target": f"file:{folder / log}"}
+        ini.write_text(config_text({**fixed, **keys}, {"main": {"listen": listen, **(listener or {})}}))
+        environment = NO_LEAK_CHECK if "chroot" in keys else None
         daemon = launch(arguments=["-c", str(ini)], log_path=folder / log, environment=environment).ready()
         daemon.ini = ini
         daemons.append(daemon)
@@ -106,6 +110,88 @@ def test_as_another_user_an_unreadable_file_is_told_and_changes_nothing(serving,
     serves(daemon, keep(Listener()))
 
 
+def test_as_another_user_a_kept_unix_socket_gets_its_new_mode(serving, folder):
+    daemon = serving(user="nobody", listen=f"unix:{folder}/s")
+    reload(daemon, **{f"listen = unix:{folder}/s": f"listen = unix:{folder}/s\nunix_mode = 0666"})
+    assert stat.S_IMODE((folder / "s").stat().st_mode) == 0o666
+    assert daemon.records(event="listen") == []
+
+
+def who(daemon):
+    """Uid, gid and supplementary groups of all threads, which are the same."""
+    found = {(int(f["Uid"].split()[0]), int(f["Gid"].split()[0]), tuple(map(int, f["Groups"].split())))
+             for f in identities(daemon)}
+    assert len(found) == 1
+    return found.pop()
+
+
+def test_numbers_do_as_well_as_names(serving, folder):
+    assert who(serving(user=NOBODY.pw_uid, log="one"))[:2] == (NOBODY.pw_uid, NOBODY.pw_gid)
+    other = next(group for group in grp.getgrall() if group.gr_gid not in (0, NOBODY.pw_gid))
+    assert who(serving(user=NOBODY.pw_uid, group=other.gr_gid, log="two"))[:2] == (NOBODY.pw_uid, other.gr_gid)
+
+
+def test_the_number_of_a_user_gets_the_groups_of_his_name(serving, folder):
+    assert who(serving(user=NOBODY.pw_uid, log="one")) == who(serving(user="nobody", log="two"))
+
+
+def unknown(lookup):
+    """A number that has no entry."""
+    for number in range(40000, 60000):
+        try:
+            lookup(number)
+        except KeyError:
+            return number
+
+
+def test_numbers_without_an_entry_will_do_together(serving, folder):
+    uid, gid = unknown(pwd.getpwuid), unknown(grp.getgrgid)
+    os.chown(folder, uid, -1)
+    assert who(serving(user=uid, group=gid)) == (uid, gid, ())
+
+
+@pytest.mark.parametrize("keys, says", [
+    ({"user": "{uid}"}, "[daemon] user = {uid}: there is no such user, so its group must be said too (`group`)"),
+    ({"user": "no-such-user"}, "[daemon] user = no-such-user: there is no such user"),
+    ({"user": "nobody", "group": "no-such-group"}, "[daemon] group = no-such-group: there is no such group"),
+    ({"user": "4294967295"}, "[daemon] user = 4294967295: the number is out of range"),
+    ({"group": "99999999999999999999"}, "[daemon] group = 99999999999999999999: the number is out of range"),
+])  # fmt: skip
+def test_an_identity_that_cannot_be_found_ends_the_start(folder, launch, keys, says):
+    uid = unknown(pwd.getpwuid)
+    keys = {key: value.format(uid=uid) for key, value in keys.items()}
+    daemon = launch(config_text({"log_target": "stderr", **keys}, {"main": {"listen": "127.0.0.1:0"}}))
+    assert daemon.exit_code() == 1
+    assert says.format(uid=uid) + '"' in daemon.errors()
+
+
+def left_behind(daemon):
+    return [(r["address"], r["message"]) for r in daemon.records(event="listen", level="warning")]
+
+
+def test_as_another_user_a_unix_socket_that_cannot_be_removed_is_told(serving, folder):
+    (folder / "roots").mkdir()
+    path = folder / "roots" / "s"
+    daemon = serving(user="nobody", listen=["127.0.0.1:0", f"unix:{path}"])
+    told = [(str(path), "the socket's file stays behind: Permission denied")]
+    reload(daemon, **{f"listen = unix:{path}\n": ""})
+    assert left_behind(daemon) == told
+    daemon.finish()
+    assert left_behind(daemon) == told
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_users_file_that_the_user_cannot_read_again_is_told(serving, folder, mode):
+    users = folder / "users"
+    users.write_text("# nobody yet\n")
+    users.chmod(mode)
+    daemon = serving(user="nobody", listener={"auth": "password", "users_file": users})
+    warnings = daemon.records(event="start", level="warning")
+    assert len(warnings) == (mode == 0o600)
+    assert all(str(users) in w["message"] and "Permission denied" in w["message"] for w in warnings)
+    reload(daemon, event="reloaded" if mode == 0o644 else "reload_failed")
+
+
 # --- chroot
 
 
@@ -133,6 +219,20 @@ def test_in_a_chroot_the_file_outside_is_read_again_and_a_new_address_bound(serv
     serves(daemon, keep(Listener()))
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_in_a_chroot_a_file_behind_a_symbolic_link_is_read_again(launch, folder, root, absolute):
+    (folder / "etc").mkdir()
+    real, link = folder / "etc" / "real.ini", folder / "pairsocks.ini"
+    keys = {"workers": 2, "log_target": f"file:{folder}/log", "user": "nobody", "chroot": root}
+    real.write_text(config_text(keys, {"main": {"listen": "127.0.0.1:0"}}))
+    link.symlink_to(real if absolute else "etc/real.ini")
+    daemon = launch(arguments=["-c", str(link)], log_path=folder / "log", environment=NO_LEAK_CHECK).ready()
+    daemon.ini = real
+    reload(daemon, **{"127.0.0.1:0": "127.0.0.1:0, 127.0.0.2:0"})
+    assert [host for host, _ in daemon.addresses()] == ["127.0.0.1", "127.0.0.2"]
+    daemon.finish()
+
+
 def test_in_a_chroot_a_log_out_of_reach_stays_open_and_an_error_says_so(serving, root, keep):
     daemon = serving(chroot=root)
     reload(daemon)
@@ -140,6 +240,25 @@ def test_in_a_chroot_a_log_out_of_reach_stays_open_and_an_error_says_so(serving,
     assert (said["path"], said["message"]) == (str(daemon.log_path), "No such file or directory")
     serves(daemon, keep(Listener()))
     daemon.wait_for(event="session")
+
+
+def test_in_a_chroot_a_mode_that_cannot_be_set_is_told_until_it_is(serving, root, folder):
+    path = folder / "s"
+    daemon = serving(user="nobody", chroot=root, listen=["127.0.0.1:0", f"unix:{path}"])
+    reload(daemon)
+    assert daemon.records(event="listen") == []
+    reload(daemon, **{f"unix:{path}": f"unix:{path}\nunix_mode = 0666"})
+    reload(daemon)
+    told = daemon.records(event="listen", level="warning")
+    assert [(record["listener"], record["address"]) for record in told] == [("main", str(path))] * 2
+    assert told[0]["message"] == "unix_mode stays 0660: No such file or directory"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_in_a_chroot_a_unix_socket_that_stays_behind_is_told_at_the_end(serving, root, folder):
+    daemon = serving(user="nobody", chroot=root, listen=f"unix:{folder}/s")
+    daemon.finish()
+    assert left_behind(daemon) == [(f"{folder}/s", "the socket's file stays behind: No such file or directory")]
 
 
 def test_a_root_that_is_not_there_ends_the_start(folder, launch):

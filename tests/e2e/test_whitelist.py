@@ -281,12 +281,30 @@ def test_a_unix_socket_has_the_mode_asked_for(pairsocks, path, keys, mode):
     assert stat.S_ISSOCK(path.stat().st_mode)
 
 
+def test_a_unix_socket_that_stays_gets_the_mode_of_the_new_configuration(pairsocks, path):
+    daemon = pairsocks(listen=f"unix:{path}", unix_mode="0600")
+    before = path.stat().st_ino
+    ini = daemon.folder / "pairsocks.ini"
+    ini.write_text(ini.read_text().replace("unix_mode = 0600", "unix_mode = 0666"))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(event="reloaded")
+    assert (path.stat().st_ino, stat.S_IMODE(path.stat().st_mode)) == (before, 0o666)
+    assert unix_let_in(path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_unix_socket_is_removed_at_the_end(pairsocks, path, number):
     daemon = pairsocks(listen=f"unix:{path}")
     daemon.signal(number)
     assert daemon.exit_code() == 0
     assert not path.exists()
+
+
+def test_a_unix_socket_that_somebody_has_removed_is_no_matter(pairsocks, path):
+    daemon = pairsocks(listen=f"unix:{path}")
+    path.unlink()
+    daemon.finish()
+    assert daemon.records(event="listen") == []
 
 
 def test_a_unix_socket_is_removed_when_its_listener_goes(pairsocks, path):

@@ -195,6 +195,69 @@ Test(config_errors, all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_
         "as 500ms, 10s, 5m, 2h, from 0 to 9h)\n");
 }
 
+/* A head that is wrong says which kind was meant, or may have been: the keys are judged as that
+ * kind's, but nothing is missed there, and nothing is said of strangers. */
+Test(config_errors, keys_below_a_wrong_head_are_judged_as_those_of_the_kind_that_was_meant)
+{
+    ini_expect_errors(
+        LISTENER
+        "[listener a]\nqueu = 5\n[listner b]\nlisten = nonsense\n[listener any]\nqueue = 0\n",
+        "p.ini:3: [listener a] there is such a section already, in line 1\n"
+        "p.ini:4: [listener a] queu: there is no such key in this section; did you mean `queue`?\n"
+        "p.ini:5: [listner b] there is no such section; did you mean `listener`? " SECTIONS
+        "p.ini:6: [listner b] listen: this is no valid value: `nonsense` " ADDRESSES
+        "p.ini:7: [listener any] the name is reserved\n"
+        "p.ini:8: [listener any] queue: the number is out of range: `0` (accepted: a number from 1 "
+        "to 1000000)\n");
+    ini_expect_errors(LISTENER "[listener b/c]\nqueue = 5\nqueue = 6\nrubbish\n",
+                      "p.ini:3: [listener b/c] this is no name " NAMES
+                      "p.ini:5: [listener b/c] queue: the key was given in line 4 already\n"
+                      "p.ini:6: [listener b/c] this is no `key = value`, no [section] and no "
+                      "comment\n");
+    ini_expect_errors(
+        "[listner b]\nlisten = 0.0.0.0:1\n[listener]\nlisten = 0.0.0.0:2\n",
+        "p.ini:1: [listner b] there is no such section; did you mean `listener`? " SECTIONS
+        "p.ini:3: [listener] the section needs a name " NAMES);
+}
+
+Test(config_errors, keys_below_a_second_daemon_section_are_judged)
+{
+    ini_expect_errors(
+        LISTENER "[daemon]\nuser = a\nlog_target = file:/a\n[daemon]\nuser = b\n"
+                 "log_target = file:/b\ndrain_timeout = x\n[daemon x]\ncontrol = none\nuser = c\n",
+        "p.ini:6: [daemon] there is such a section already, in line 3\n"
+        "p.ini:9: [daemon] drain_timeout: this is no valid value: `x` (accepted: a duration such "
+        "as "
+        "500ms, 10s, 5m, 2h, from 0 to 24h)\n"
+        "p.ini:10: [daemon x] this section has no name\n"
+        "p.ini:11: [daemon x] control: this key is not available in this version yet\n");
+}
+
+Test(config_errors, rules_below_a_wrong_head_name_listeners_that_are_there)
+{
+    ini_expect_errors(LISTENER "[rule r]\naction = deny\n[rule r]\nlistener = a, b\nlistener = c\n"
+                               "[rule any]\nlistener = d, a\nport = 0\n[rlue x]\nlistener = e\n",
+                      "p.ini:5: [rule r] there is such a section already, in line 3\n"
+                      "p.ini:6: [rule r] listener: there is no [listener b]\n"
+                      "p.ini:7: [rule r] listener: there is no [listener c]\n"
+                      "p.ini:8: [rule any] the name is reserved\n"
+                      "p.ini:9: [rule any] listener: there is no [listener d]\n"
+                      "p.ini:10: [rule any] port: there is no port 0: `0` (accepted: any, or a "
+                      "list of PORT, FIRST-LAST, from 1 to 65535)\n"
+                      "p.ini:11: [rlue x] there is no such section; did you mean `rule`? " SECTIONS
+                      "p.ini:12: [rlue x] listener: there is no [listener e]\n");
+}
+
+Test(config_errors, keys_below_a_head_that_is_not_available_or_like_nothing_are_not_judged)
+{
+    ini_expect_errors(
+        LISTENER "[upstream u]\nqueue = x\n[upstraem v]\nlisten = x\n[nonsense]\n"
+                 "queue = x\n",
+        "p.ini:3: [upstream u] such sections are not available in this version yet\n"
+        "p.ini:5: [upstraem v] there is no such section; did you mean `upstream`? " SECTIONS
+        "p.ini:7: [nonsense] there is no such section " SECTIONS);
+}
+
 Test(config_errors, thousands_of_them_are_told)
 {
     enum { LINES = 5000 };

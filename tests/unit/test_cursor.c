@@ -91,3 +91,48 @@ Test(cursor, a_copy_goes_on_alone)
     cr_assert_not(cursor_short(&c));
     cr_assert_eq(cursor_u8(&c), 1);
 }
+
+static const struct {
+    const char *bytes;
+    size_t max;
+    enum parse parsed;
+    const char *line; /* of DONE */
+    size_t left;
+} lines[] = {
+    {"", 4, PARSE_MORE, NULL, 0},          {"\n", 4, PARSE_DONE, "", 0},
+    {"\r\n", 4, PARSE_DONE, "", 0},        {"\r\r\n", 4, PARSE_DONE, "\r", 0},
+    {"\r", 4, PARSE_MORE, NULL, 1},        {"ab\n", 4, PARSE_DONE, "ab", 0},
+    {"ab\r\n", 4, PARSE_DONE, "ab", 0},    {"a\rb\n", 4, PARSE_DONE, "a\rb", 0},
+    {"abc\n", 4, PARSE_DONE, "abc", 0},    {"abc", 4, PARSE_MORE, NULL, 3},
+    {"abc\r", 4, PARSE_BAD, NULL, 4},      {"abc\r\n", 4, PARSE_BAD, NULL, 5},
+    {"abcd\n", 4, PARSE_BAD, NULL, 5},     {"\n\n", 4, PARSE_DONE, "", 1},
+    {"a\r\nb\r\n", 4, PARSE_DONE, "a", 3}, {"\n", 0, PARSE_BAD, NULL, 1},
+    {"", 0, PARSE_BAD, NULL, 0},
+};
+
+Test(cursor, a_line_ends_in_lf_or_cr_lf_within_its_max)
+{
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct cursor c = cursor_over(lines[i].bytes, strlen(lines[i].bytes));
+        const char *line = NULL;
+        size_t n = 99;
+
+        cr_assert_eq(cursor_line(&c, lines[i].max, &line, &n), lines[i].parsed, "row %zu", i);
+        cr_assert_eq(cursor_left(&c), lines[i].left, "row %zu", i);
+        cr_assert_not(cursor_short(&c));
+        if (lines[i].parsed == PARSE_DONE)
+            cr_assert(n == strlen(lines[i].line) && memcmp(line, lines[i].line, n) == 0, "row %zu",
+                      i);
+        else
+            cr_assert(!line && n == 99, "row %zu: result set", i);
+    }
+}
+
+Test(cursor, a_cursor_over_nothing_has_no_line)
+{
+    struct cursor c = cursor_over(NULL, 0);
+    const char *line;
+    size_t n;
+
+    cr_assert_eq(cursor_line(&c, 10, &line, &n), PARSE_MORE);
+}

@@ -341,6 +341,8 @@ static const struct {
      BYTES("HTTP/1.1 503 "), "auth.password.busy"},
     {AUTH_PASSWORD, BYTES(CONNECT_TO_A "Proxy-Authorization: Basic YQ==\r\n\r\n"), ERROR_NONE, 0,
      BYTES("HTTP/1.1 407 "), "auth.password.failed"},
+    {AUTH_PASSWORD | AUTH_NONE, BYTES(CONNECT_TO_A "Proxy-Authorization: Basic YQ==\r\n\r\n"),
+     ERROR_NONE, 0, BYTES("HTTP/1.1 407 "), "auth.password.failed"},
     {AUTH_PASSWORD | AUTH_NONE, BYTES(CONNECT_TO_A "\r\n"), ERROR_NONE, 0, BYTES(""), "none"},
     {AUTH_IDENT, BYTES(CONNECT_TO_A AS_AB "\r\n"), ERROR_NONE, 1, BYTES(""), "none"},
     {AUTH_IDENT, BYTES(CONNECT_TO_A "\r\n"), ERROR_AUTH_IDENT_NO_ANSWER, 1, BYTES("HTTP/1.1 403 "),

@@ -163,7 +163,7 @@ Test(log_encode, journal_fields_are_the_same_in_json)
     log_record_string(&r, "target", "\\u000a\xC3\n");
     line = line_of(&r, LOG_LEVEL_INFO);
     expect_out(log_encode_journal(&line, out),
-               "MESSAGE={\"event\":\"session\",\"setup_ms\":12,\"user\":\"\","
+               "MESSAGE={\"event\":\"session\",\"setup_ms\":12,\"user\":\"-\","
                "\"target\":\"\\\\u000a\\u00c3\\u000a\"}\n"
                "PRIORITY=6\n"
                "SYSLOG_FACILITY=3\n"

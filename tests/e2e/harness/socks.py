@@ -1,4 +1,4 @@
-"""A SOCKS4, 4a, 5 and HTTP client that speaks bytes, so that the tests can say every message wrong as well."""
+"""A SOCKS4, 4a, 5 (with RFC 1929) and HTTP client that speaks bytes, so that the tests can say every message wrong."""
 
 import ipaddress
 import socket
@@ -34,6 +34,12 @@ def greeting(*methods):
     """SOCKS5's first message; without arguments it offers only method 0 (no authentication)."""
     methods = methods or (0,)
     return bytes([5, len(methods), *methods])
+
+
+def userpass(user, password, *, version=1):
+    """RFC 1929's message."""
+    user, password = (word.encode() if isinstance(word, str) else word for word in (user, password))
+    return bytes([version, len(user)]) + user + bytes([len(password)]) + password
 
 
 def request5(host, port, *, command=CONNECT, version=5, rsv=0, atyp=None):
@@ -84,6 +90,28 @@ class Client(Wire):
     def greet5(self):
         self.send(greeting())
         assert self.read(2) == b"\x05\x00"
+
+    def greet(self, *methods):
+        """SOCKS5's greeting; returns the method that is chosen."""
+        self.send(greeting(*methods))
+        version, method = self.read(2)
+        assert version == 5, f"VER {version} in the answer to the greeting"
+        return method
+
+    def login(self, user, password):
+        """The sub-negotiation of RFC 1929; returns the status."""
+        self.send(userpass(user, password))
+        version, status = self.read(2)
+        assert version == 1, f"VER {version} in the answer of RFC 1929"
+        return status
+
+    def connect_as(self, user, password, host, port):
+        """SOCKS5 with a password, which must succeed."""
+        assert (self.greet(2), self.login(user, password)) == (2, 0)
+        self.send(request5(host, port))
+        reply = self.read_reply5()
+        assert reply.code == 0, f"reply {reply.code}"
+        return reply
 
     def ask(self, protocol, host, port, **more):
         """Sends the request of `protocol` without waiting for its reply."""
