@@ -34,12 +34,13 @@ static inline void mix(struct state *s, unsigned rounds)
     }
 }
 
-/* Little-endian; `n` is at most 8. */
+/* Little-endian; `n` is at most 8. Of no bytes there need not be any. */
 static inline uint64_t word_at(const uint8_t *at, size_t n)
 {
     uint64_t word = 0;
 
-    memcpy(&word, at, n);
+    if (n > 0)
+        memcpy(&word, at, n);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif

@@ -12,8 +12,9 @@ import time
 import pytest
 
 from harness import http, wait
+from harness.crowd import run_crowd
 from harness.daemon import config_text, run
-from harness.dns import Scripted, free_port
+from harness.dns import free_port
 from harness.http import ESTABLISHED, connect
 from harness.proxy_protocol import (LOCAL, PROXY, SIGNATURE, TCP4, TCP6, UDP4, UDP6, UNIX_DGRAM, UNIX_STREAM, UNSPEC, V1_MAX,
                                     V2_MAX, tlv, v1, v2, v2_raw)  # fmt: skip
@@ -579,6 +580,36 @@ def test_a_load_balancer_is_bound_by_max_per_host_for_itself_alone(behind, dial,
     assert daemon.session(second)["error"] == "policy.limit.host"
 
 
+def test_every_place_is_given_back_however_a_session_ends(behind, dial, keep):
+    """One session, one place in the queue, one of the host: whoever keeps one keeps all others out."""
+    daemon = behind(max_per_host=1, queue=1, max_connections=1, daemon={"workers": 1}, handshake_timeout="300ms")
+    target = keep(Echo())
+    whole = v2(V4) + request("http", *target.address)
+    ends = [
+        (v2(V4)[:-1], "protocol.proxy.bad", Client.finish),
+        (v2(V4)[:-1], "timeout.handshake", None),
+        (v2_raw(0, 0, b""), "protocol.proxy.bad", None),
+        (v2(V4), "client.gone", Client.finish),
+        (v2(V4), "timeout.handshake", None),
+        (v2(V4) + b"\xff", "protocol.greeting.bad", None),
+        (v2(V4) + b"\x04", "protocol.request.bad", Client.finish),
+        (v2(V4) + request("http", "127.0.0.1", 0), "protocol.request.bad", None),
+        (v2(V4) + request("http", b"a..b", 80), "resolver.name.invalid", None),
+        (whole, "none", Client.finish),
+        (v2_raw(LOCAL, UNSPEC, b"") + request("http", *target.address), "none", Client.finish),
+    ]  # fmt: skip
+    for number, (message, error, finish) in enumerate(3 * ends, 1):
+        client = dial(daemon)
+        client.send(message)
+        if finish:
+            finish(client)
+        client.read_to_end_or_reset()
+        client.close()
+        assert daemon.wait_for(count=number, event="session")["error"] == error
+    stop_at_once(daemon)
+    assert refused(daemon, "host") == refused(daemon, "queue") == 0
+
+
 def test_rules_look_at_the_carried_address(pairsocks, dial, keep):
     daemon = pairsocks(**BEHIND, rules={"no": {"client": "192.0.2.0/24, 2001:db8::/32", "action": "deny"},
                                         "balancer": {"client": "127.0.0.0/8", "action": "deny"}})  # fmt: skip
@@ -770,7 +801,7 @@ def haproxy(program, tmp_path):
         for _ in range(5):  # another program may have taken the port meanwhile
             port = free_port()
             (folder / "haproxy.cfg").write_text(
-                "global\n    maxconn 100\ndefaults\n    mode tcp\n    timeout connect 20s\n    timeout client 60s\n"
+                "global\n    maxconn 2000\ndefaults\n    mode tcp\n    timeout connect 20s\n    timeout client 60s\n"
                 f"    timeout server 60s\nlisten front\n    bind 127.0.0.1:{port}\n    bind ::1:{port}\n"
                 f"    server pairsocks {server} {words}\n"
             )
@@ -807,6 +838,16 @@ def test_haproxy_tells_its_clients_address(believing, dial, keep, haproxy, words
         record = believing.session(client)
         assert (record["client"], record["error"]) == (endpoint((source, client.local_address[1])), "none")
         assert record["sent"] == record["received"] == str(len(blob))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("words", ["send-proxy", "send-proxy-v2"])
+def test_a_crowd_behind_haproxy(believing, haproxy, words):
+    front, _ = haproxy(endpoint(believing.address()), words)
+    run_crowd(front, 300, 64 * 1024, timeout=60)
+    believing.wait_for(count=300, event="session", error="none", sent="65536")
+    clients = {record["client"] for record in believing.records(event="session")}
+    assert len(clients) == 300
 
 
 def test_haproxy_over_a_unix_socket(behind, dial, keep, haproxy, path):

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import random
 
-from . import socks, wait
+from . import http, socks, wait
 
 
 class EchoCrowd:
@@ -46,6 +46,9 @@ async def open_through(proxy, target, protocol):
         reply = await reader.readexactly(4)
         await reader.readexactly(6 if reply[3] == 1 else 18)
         assert reply[1] == 0, f"reply {reply[1]}"
+    elif protocol == "http":
+        writer.write(http.connect(*target))
+        assert await reader.readexactly(len(http.ESTABLISHED)) == http.ESTABLISHED
     else:
         writer.write(socks.request4(*target))
         reply = await reader.readexactly(8)
@@ -89,7 +92,7 @@ def run_crowd(proxy, count, size, *, timeout, together=False):
             assert ipaddress.ip_address(target.host).version == 4
             chance = random.Random(count)
             tasks = [
-                transfer(proxy, (target.host, target.port), ("socks5", "socks4")[i % 2], chance.randbytes(size),
+                transfer(proxy, (target.host, target.port), ("socks5", "socks4", "http")[i % 3], chance.randbytes(size),
                          meet if together else None)
                 for i in range(count)
             ]

@@ -92,6 +92,12 @@ class Wire:
                 return bytes(data)
             data += piece
 
+    def read_to_end_or_reset(self):
+        """Reads until the peer is gone, in order or by a reset."""
+        with contextlib.suppress(ConnectionResetError):
+            while self.sock.recv(CHUNK):
+                pass
+
     def finish(self):
         """Ends our direction only."""
         self.sock.shutdown(socket.SHUT_WR)
