@@ -375,12 +375,13 @@ def test_of_one_host_sixteen_wait_and_the_next_are_told_to_come_back(guarded, di
     daemon = guarded()
     for number in range(5):
         assert status_of(daemon, "alice", "wrong", "127.0.0.2") == 1
-    clients = [dial(daemon, source="127.0.0.2") for _ in range(24)]
+    clients, guesses = [dial(daemon, source="127.0.0.2") for _ in range(24)], []
     for client in clients:
         assert client.greet(2) == 2
-        client.send(userpass("alice", "wrong"))
+        client.send(userpass("alice", f"wrong {len(guesses)}"))
+        guesses.append(client)
     http = dial(daemon, source="127.0.0.2")
-    http.send(connect_request("127.0.0.1", 1, credentials=("alice", "wrong")))
+    http.send(connect_request("127.0.0.1", 1, credentials=("alice", "wrong, too")))
     assert read_http_reply(http).status == 503
     http.expect_closed()
     assert daemon.session(http)["error"] == "auth.password.busy"

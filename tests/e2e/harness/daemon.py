@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import subprocess
+import threading
 
 from . import log, wait
 
@@ -40,6 +41,8 @@ class Daemon:
         self.folder = folder
         self.log_path = log_path or folder / "log"
         self.stderr_path = folder / "stderr"
+        self._reading = threading.Lock()
+        self._inode, self._offset, self._records = None, 0, []  # what is parsed of the log
         if arguments is None:
             arguments = []
             if text is not None:
@@ -68,10 +71,26 @@ class Daemon:
 
     def records(self, **wanted):
         """The records of the log so far whose fields equal `wanted`."""
-        text = self.log_text()
-        lines = text[: text.rfind("\n") + 1].splitlines()
-        records = [json.loads(line) if line.startswith("{") else log.parse(line) for line in lines]
-        return [r for r in records if all(r.get(key) == value for key, value in wanted.items())]
+        with self._reading:
+            self._read_on()
+            return [dict(r) for r in self._records if all(r.get(key) == value for key, value in wanted.items())]
+
+    def _read_on(self):
+        """Parses the whole lines that have come since; the file may have become another one."""
+        try:
+            with open(self.log_path, "rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._inode or status.st_size < self._offset:
+                    self._inode, self._offset, self._records = status.st_ino, 0, []
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            self._inode, self._offset, self._records = None, 0, []
+            return
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        lines = whole.decode("utf-8", "surrogateescape").splitlines()
+        self._records += [json.loads(line) if line.startswith("{") else log.parse(line) for line in lines]
 
     def wait_for(self, count=1, timeout=10, **wanted):
         """Waits for `count` records with these fields; returns the last of them."""
