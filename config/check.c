@@ -9,6 +9,14 @@
 
 /* ---- references ---- */
 
+/* The key that holds it. */
+static const char *key_of(const struct reference *reference)
+{
+    if (reference->section == SECTION_LISTENER)
+        return "listener";
+    return reference->holder == SECTION_RULE ? "action" : "route";
+}
+
 static void tell_unknown(const struct config *config, const struct reference *reference,
                          struct faults *faults)
 {
@@ -22,9 +30,9 @@ static void tell_unknown(const struct config *config, const struct reference *re
     if (reference->head)
         snprintf(section, sizeof section, "%s", reference->head);
     else
-        snprintf(section, sizeof section, "rule %s",
-                 config->rules_in_order[reference->record].name);
-    out = faults_begin(faults, reference->line, section, word);
+        snprintf(section, sizeof section, "%s %s", section_kinds[reference->holder].word,
+                 section_record_name(config, reference->holder, reference->record));
+    out = faults_begin(faults, reference->line, section, key_of(reference));
     fprintf(out, "there is no [%s %s]", word, reference->name);
     if (suggestion.best)
         fprintf(out, "; did you mean `%s`?", suggestion.best);
@@ -41,14 +49,25 @@ static bool add_listener(struct config_rule *rule, unsigned listener)
     return true;
 }
 
+/* False without memory. */
+static bool store(struct config *config, const struct reference *reference, unsigned index)
+{
+    if (reference->section == SECTION_LISTENER)
+        return add_listener(&config->rules_in_order[reference->record], index);
+    if (reference->holder == SECTION_RULE)
+        config->rules_in_order[reference->record].route = &config->upstreams[index];
+    else
+        config->listeners[reference->record].route = &config->upstreams[index];
+    return true;
+}
+
 static void resolve(struct config *config, const struct reference *reference, struct faults *faults)
 {
     int index = section_record_find(config, reference->section, reference->name);
 
     if (index < 0)
         tell_unknown(config, reference, faults);
-    else if (!reference->head &&
-             !add_listener(&config->rules_in_order[reference->record], (unsigned)index))
+    else if (!reference->head && !store(config, reference, (unsigned)index))
         faults->is_broken = true;
 }
 
@@ -141,7 +160,7 @@ static void judge_openness(const struct config_listener *listener, const struct 
     char section[128], text[ENDPOINT_TEXT_MAX];
     FILE *out;
 
-    if (!(listener->auth & (AUTH_NONE | AUTH_IDENT)))
+    if (!(listener->auth & (AUTH_NONE | AUTH_IDENT)) || listener->protocols == PROTOCOL_FORWARD)
         return;
     if (!open || listener->open_proxy || listener->default_deny || place->is_doubtful)
         return;
@@ -170,8 +189,9 @@ void check_config(struct config *config, const struct references *references,
     for (unsigned i = 0; i < references->count; i++)
         resolve(config, &references->items[i], faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
-        config->listeners[i].is_guarded = is_guarded(&config->listeners[i]);
-        check_auth(config, i, &places[i], faults);
+        config->listeners[i].is_guarded =
+            config->listeners[i].protocols != PROTOCOL_FORWARD && is_guarded(&config->listeners[i]);
+        check_listener(config, i, &places[i], faults);
         judge_openness(&config->listeners[i], &places[i], faults);
     }
 }

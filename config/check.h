@@ -16,9 +16,9 @@ struct check_place {
 void check_config(struct config *config, const struct references *references,
                   const struct check_place *places, struct faults *faults);
 
-/* check_auth.c: authentication and the PROXY header of one listener; reads its users file. */
-void check_auth(struct config *config, unsigned index, const struct check_place *place,
-                struct faults *faults);
+/* check_listener.c: keys of one listener that need or exclude one another; reads its users file. */
+void check_listener(struct config *config, unsigned index, const struct check_place *place,
+                    struct faults *faults);
 
 /* True when the prefixes hold every address of IPv4 or every address of IPv6, one of them alone
  * or several together. Names hold none for sure. Sets *ret_covers; false without memory. */

@@ -92,6 +92,7 @@ static void free_listener(struct config_listener *listener)
     free(listener->addresses);
     free_patterns(listener->allow, listener->allow_count);
     free_patterns(listener->deny, listener->deny_count);
+    free(listener->forward_to.name);
     free(listener->users_file);
     users_unref(listener->users);
     free(listener->proxy_from);
@@ -107,7 +108,6 @@ static void free_rule(struct config_rule *rule)
     free(rule->listeners);
     free(rule->clients);
     free(rule->ports);
-    free(rule->upstream);
     free(rule->name);
 }
 
@@ -119,6 +119,9 @@ void config_unref(struct config *config)
     for (unsigned i = 0; i < config->listener_count; i++)
         free_listener(&config->listeners[i]);
     free(config->listeners);
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        free(config->upstreams[i].name);
+    free(config->upstreams);
     for (unsigned i = 0; i < config->rule_count; i++)
         free_rule(&config->rules_in_order[i]);
     free(config->rules_in_order);

@@ -25,7 +25,12 @@ enum log_level {
 };
 
 /* Bits of `protocols`. */
-enum protocol { PROTOCOL_SOCKS4 = 1, PROTOCOL_SOCKS5 = 2, PROTOCOL_HTTP = 4 };
+enum protocol {
+    PROTOCOL_SOCKS4 = 1,
+    PROTOCOL_SOCKS5 = 2,
+    PROTOCOL_HTTP = 4,
+    PROTOCOL_FORWARD = 8 /* alone: every connection goes to `forward_to` */
+};
 
 /* Bits of `auth`: any one suffices. */
 enum auth { AUTH_NONE = 1, AUTH_PASSWORD = 2, AUTH_IDENT = 4 };
@@ -56,6 +61,23 @@ struct host_pattern {
     struct ip_prefix prefix;
 };
 
+enum upstream_type { UPSTREAM_DIRECT };
+
+/* [upstream NAME]. */
+struct config_upstream {
+    char *name;
+    int type;                       /* enum upstream_type */
+    struct ip_address bind_address; /* IP_NONE: what the listener says */
+    int64_t connect_timeout;        /* ms; of one try */
+};
+
+/* HOST:PORT. */
+struct config_target {
+    char *name; /* owned; NULL: `ip` */
+    struct ip_address ip;
+    uint16_t port; /* 0: nothing is set */
+};
+
 /* [rule NAME]. A condition with no entries matches everything. */
 struct config_rule {
     char *name;
@@ -71,7 +93,7 @@ struct config_rule {
     unsigned port_count;
     unsigned commands; /* bits of enum command; 0: any */
     enum rule_action action;
-    char *upstream; /* of RULE_ROUTE */
+    const struct config_upstream *route; /* of RULE_ROUTE; NULL: direct */
 };
 
 /* One entry of `listen`. */
@@ -85,7 +107,9 @@ struct config_listener {
     char *name;
     struct config_address *addresses;
     unsigned address_count;
-    unsigned protocols; /* enum protocol */
+    unsigned protocols;                  /* enum protocol */
+    struct config_target forward_to;     /* with PROTOCOL_FORWARD */
+    const struct config_upstream *route; /* NULL: direct */
     int64_t queue;
     int64_t max_connections;
     int64_t max_per_host; /* 0: no bound */
@@ -102,7 +126,7 @@ struct config_listener {
     unsigned proxy_from_count;
     bool open_proxy;
     int guard;       /* enum guard */
-    bool is_guarded; /* what `guard` means here */
+    bool is_guarded; /* what `guard` means here; never with PROTOCOL_FORWARD */
     bool default_deny;
     bool resolve_for_rules;
     struct ip_address bind_address; /* IP_NONE: the kernel's choice */
@@ -132,6 +156,8 @@ struct config {
     int64_t auth_cache;    /* ms; how long a good login is remembered */
     struct config_listener *listeners;
     unsigned listener_count;
+    struct config_upstream *upstreams;
+    unsigned upstream_count;
     struct config_rule *rules_in_order;
     unsigned rule_count;
     struct rules *rules; /* the same, compiled (rules.h) */

@@ -13,6 +13,8 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR 
     .section = SECTION_DAEMON, .key = key_, .offset = offsetof(struct config, field)
 #define LISTENER(key_, field)                                                                      \
     .section = SECTION_LISTENER, .key = key_, .offset = offsetof(struct config_listener, field)
+#define UPSTREAM(key_, field)                                                                      \
+    .section = SECTION_UPSTREAM, .key = key_, .offset = offsetof(struct config_upstream, field)
 #define RULE(key_, field)                                                                          \
     .section = SECTION_RULE, .key = key_, .offset = offsetof(struct config_rule, field)
 
@@ -78,13 +80,28 @@ const struct directive directives[] = {
      .by_default = "no", .is_access = true},
     {LISTENER("proxy_protocol_from", proxy_from), .type = &type_prefixes, ARRAY(config_listener, proxy_from_count),
      .unset = "none", .accepts = "ADDRESS, ADDRESS/BITS", .is_access = true},
-    LATER(SECTION_LISTENER, "route"), LATER(SECTION_LISTENER, "forward_to"),
+    {LISTENER("forward_to", forward_to), .type = &type_target, .unset = "none", .accepts = "HOST:PORT, [V6]:PORT",
+     .is_access = true},
+    {LISTENER("route", route), .type = &type_route, .unset = "direct", .accepts = "the name of an [upstream] section"},
     LATER(SECTION_LISTENER, "tls_cut"), LATER(SECTION_LISTENER, "security"), LATER(SECTION_LISTENER, "certificate"),
     LATER(SECTION_LISTENER, "private_key"), LATER(SECTION_LISTENER, "certificates"), LATER(SECTION_LISTENER, "authority"),
     LATER(SECTION_LISTENER, "revoke"), LATER(SECTION_LISTENER, "ciphers"), LATER(SECTION_LISTENER, "peer_name"),
     LATER(SECTION_LISTENER, "validate_chain"), LATER(SECTION_LISTENER, "allow_expired_certificates"),
     LATER(SECTION_LISTENER, "allow_expired_roots"), LATER(SECTION_LISTENER, "allow_any_root"),
     LATER(SECTION_LISTENER, "alpn"),
+
+    {UPSTREAM("type", type), .type = &type_word, .words = words_upstream_type, .is_required = true},
+    {UPSTREAM("bind_address", bind_address), .type = &type_address, .unset = "none", .accepts = "an address"},
+    {UPSTREAM("connect_timeout", connect_timeout), .type = &type_duration, RANGE(1, HOUR), .by_default = "10s"},
+    LATER(SECTION_UPSTREAM, "server"), LATER(SECTION_UPSTREAM, "service"), LATER(SECTION_UPSTREAM, "balance"),
+    LATER(SECTION_UPSTREAM, "user"), LATER(SECTION_UPSTREAM, "password"), LATER(SECTION_UPSTREAM, "password_file"),
+    LATER(SECTION_UPSTREAM, "resolve"), LATER(SECTION_UPSTREAM, "via"), LATER(SECTION_UPSTREAM, "local_bypass"),
+    LATER(SECTION_UPSTREAM, "check_interval"), LATER(SECTION_UPSTREAM, "check"), LATER(SECTION_UPSTREAM, "send_proxy"),
+    LATER(SECTION_UPSTREAM, "security"), LATER(SECTION_UPSTREAM, "certificate"), LATER(SECTION_UPSTREAM, "private_key"),
+    LATER(SECTION_UPSTREAM, "authority"), LATER(SECTION_UPSTREAM, "revoke"), LATER(SECTION_UPSTREAM, "ciphers"),
+    LATER(SECTION_UPSTREAM, "peer_name"), LATER(SECTION_UPSTREAM, "validate_chain"),
+    LATER(SECTION_UPSTREAM, "allow_expired_certificates"), LATER(SECTION_UPSTREAM, "allow_expired_roots"),
+    LATER(SECTION_UPSTREAM, "allow_any_root"), LATER(SECTION_UPSTREAM, "alpn"),
 
     {RECORD(SECTION_RULE, "listener"), .type = &type_listeners, .is_list = true, .unset = "any",
      .accepts = "names of [listener] sections"},
@@ -97,7 +114,8 @@ const struct directive directives[] = {
     {RULE("port", ports), .type = &type_ports, ARRAY(config_rule, port_count), .unset = "any",
      .accepts = "PORT, FIRST-LAST, from 1 to 65535"},
     {RULE("command", commands), .type = &type_bits, .words = words_command, .is_list = true, .unset = "any"},
-    {RULE("action", action), .type = &type_action, .words = words_action, .is_required = true},
+    {RECORD(SECTION_RULE, "action"), .type = &type_action, .words = words_action, .is_required = true,
+     .accepts = "allow, deny, route UPSTREAM"},
     LATER(SECTION_RULE, "rate"),
 };
 /* clang-format on */

@@ -28,7 +28,7 @@ struct directive {
     bool is_access; /* has a say in who may use the listener: check.h */
 };
 
-#define DIRECTIVES_MAX 96
+#define DIRECTIVES_MAX 160
 
 extern const struct directive directives[];
 extern const unsigned directive_count;
@@ -39,7 +39,8 @@ int directive_find(enum section section, const char *key);
 /* Names in values that are looked up after the last line: their section may follow. */
 struct reference {
     enum section section; /* of the name */
-    unsigned record;      /* of the rule that holds it */
+    enum section holder;  /* where it is held: a rule, a listener */
+    unsigned record;      /* of the holder */
     int line;
     char *name; /* owned */
     char

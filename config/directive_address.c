@@ -47,6 +47,50 @@ static void format_prefix(const struct directive *d, const void *field,
     directive_put(output, "%s", text);
 }
 
+/* HOST:PORT; a name is resolved when it is connected to. */
+static bool parse_target(const struct directive *d, void *field, struct directive_input *input)
+{
+    struct config_target target = {0};
+    const char *host;
+    size_t n;
+
+    if (!host_port_split(input->text, strlen(input->text), &host, &n, &target.port) || !target.port)
+        return false;
+    switch (host_classify(host, n, &target.ip)) {
+    case HOST_INVALID:
+        input->wrong = "this is no address and no name";
+        return false;
+    case HOST_NAME:
+        target.name = strndup(host, n);
+        if (!target.name)
+            return directive_no_memory(input);
+        break;
+    case HOST_ADDRESS:
+        break;
+    }
+    *(struct config_target *)field = target;
+    return true;
+}
+
+static void format_target(const struct directive *d, const void *field,
+                          struct directive_output *output)
+{
+    const struct config_target *target = field;
+    char text[ENDPOINT_TEXT_MAX];
+
+    if (target->name) {
+        directive_put(output, "%s:%u", target->name, target->port);
+    } else if (target->port) {
+        endpoint_format(&(struct ip_endpoint){target->ip, target->port}, text);
+        directive_put(output, "%s", text);
+    }
+}
+
+const struct directive_type type_target = {
+    .parse = parse_target,
+    .format = format_target,
+};
+
 const struct directive_type type_prefixes = {
     .item = sizeof(struct ip_prefix),
     .parse = parse_prefix,

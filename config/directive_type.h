@@ -37,15 +37,16 @@ bool directive_no_memory(struct directive_input *input);
 /* directive_number.c: int64_t fields */
 extern const struct directive_type type_number, type_duration, type_mode;
 
-/* directive_word.c: fields that are bool, int, bits of an unsigned, and a rule's action */
-extern const struct directive_type type_bool, type_word, type_bits, type_action;
+/* directive_word.c: fields that are bool, int, bits of an unsigned */
+extern const struct directive_type type_bool, type_word, type_bits;
 
 /* directive_text.c: char * fields and arrays of them */
 extern const struct directive_type type_account, type_path, type_user;
 
-/* directive_address.c: struct ip_address and arrays of struct ip_prefix, host_pattern, port_range */
+/* directive_address.c: struct ip_address and config_target, and arrays of struct ip_prefix,
+ * host_pattern, port_range */
 extern const struct directive_type type_address, type_prefixes, type_clients, type_destinations,
-    type_ports;
+    type_ports, type_target;
 
 /* directive_listen.c: the addresses of a listener */
 extern const struct directive_type type_listen;
@@ -53,7 +54,7 @@ extern const struct directive_type type_listen;
 /* directive_daemon.c: what only [daemon] has */
 extern const struct directive_type type_log_target, type_nameservers;
 
-/* directive_reference.c: listeners of a rule */
-extern const struct directive_type type_listeners;
+/* directive_reference.c: listeners of a rule, routes, a rule's action */
+extern const struct directive_type type_listeners, type_route, type_action;
 
 #endif

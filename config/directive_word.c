@@ -96,23 +96,3 @@ const struct directive_type type_bits = {
     .format = format_bits,
     .accepts = accepts_words,
 };
-
-/* `route` alone of the words has a second one. */
-static bool parse_action(const struct directive *d, void *field, struct directive_input *input)
-{
-    static const char route[] = "route";
-    const size_t n = sizeof route - 1;
-
-    if (strncasecmp(input->text, route, n) == 0 && strchr(" \t", input->text[n])) {
-        input->wrong = input->text[n] ? "routes are not available in this version yet"
-                                      : "`route` needs the name of an [upstream]";
-        return false;
-    }
-    return parse_word(d, field, input);
-}
-
-const struct directive_type type_action = {
-    .parse = parse_action,
-    .format = format_word,
-    .accepts = accepts_words,
-};

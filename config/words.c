@@ -43,7 +43,7 @@ const struct word words_protocol[] = {
     {WORD("socks4", PROTOCOL_SOCKS4)},
     {WORD("socks5", PROTOCOL_SOCKS5)},
     {WORD("http", PROTOCOL_HTTP)},
-    {LATER("forward", 0)},
+    {WORD("forward", PROTOCOL_FORWARD)},
     {0},
 };
 
@@ -85,7 +85,12 @@ const struct word words_command[] = {
 const struct word words_action[] = {
     {WORD("allow", RULE_ALLOW)},
     {WORD("deny", RULE_DENY)},
-    {LATER("route", RULE_ROUTE)},
+    {0},
+};
+
+const struct word words_upstream_type[] = {
+    {WORD("direct", UPSTREAM_DIRECT)},
+    {LATER("socks4", 0)}, {LATER("socks4a", 0)}, {LATER("socks5", 0)}, {LATER("http", 0)},
     {0},
 };
 /* clang-format on */

@@ -22,7 +22,8 @@ extern const struct word words_proxy_protocol[]; /* proxy_protocol */
 extern const struct word words_guard[];          /* enum guard */
 extern const struct word words_default[];        /* default_deny */
 extern const struct word words_command[];        /* bits of enum command */
-extern const struct word words_action[];         /* enum rule_action */
+extern const struct word words_action[];         /* enum rule_action, but for RULE_ROUTE */
+extern const struct word words_upstream_type[];  /* enum upstream_type */
 
 /* Without regard to case. NULL: it is not in the table. */
 const struct word *words_find(const struct word *words, const char *text);

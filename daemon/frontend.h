@@ -68,6 +68,7 @@ struct frontend {
                   const struct ip_endpoint *bound, struct answer *answer);
 };
 
+extern const struct frontend frontend_forward; /* never sniffed: the listener says so */
 extern const struct frontend frontend_http;
 extern const struct frontend frontend_socks4;
 extern const struct frontend frontend_socks5;

@@ -12,6 +12,7 @@ struct ident_query {
     ev_timer timer;
     ident_answered *answered;
     void *context;
+    struct ip_address local; /* that the client had used */
     uint16_t client_port, local_port;
     size_t query_length, sent, received;
     char query[IDENT_QUERY_MAX];
@@ -94,12 +95,14 @@ struct ident_query *ident_query_start(struct ev_loop *loop, const struct ip_endp
                                       const struct ip_endpoint *local, uint64_t timeout,
                                       ident_answered *answered, void *context)
 {
-    struct connector_options options = {.bind_address = ip_unmapped(&local->ip)};
     struct ip_address host = ip_unmapped(&client->ip);
+    struct connector_options options = {.bind_address = NULL};
     struct ident_query *q = calloc(1, sizeof *q);
 
     if (!q)
         return NULL;
+    q->local = ip_unmapped(&local->ip);
+    options.bind_address = &q->local;
     q->answered = answered;
     q->context = context;
     q->client_port = client->port;

@@ -284,7 +284,10 @@ void session_start(struct worker *worker, const struct snapshot_listener *listen
     pair_inherited_no_delay(&s->client);
     if (s->expects_proxy_header || session_enter_host(s))
         session_enter_queue(s);
-    finish_step(s);
+    if (s->state == SESSION_HANDSHAKE && !s->expects_proxy_header &&
+        listener->config->protocols == PROTOCOL_FORWARD)
+        session_forward(s);
+    session_run(s);
 }
 
 void session_evict(struct queue_entry *place)

@@ -56,10 +56,13 @@ struct session {
     bool user_counted;            /* and of users */
     bool by_password;             /* how `user` is known */
     bool keepalive_set;
-    bool reset_client, reset_target; /* how to end */
-    const char *protocol;            /* as logged */
-    const struct config_rule *rule;  /* that decided, of the snapshot; NULL: none */
-    struct stream_error error;       /* the first */
+    bool reset_client, reset_target;     /* how to end */
+    const char *protocol;                /* as logged */
+    const struct config_rule *rule;      /* that decided, of the snapshot; NULL: none */
+    const struct config_upstream *route; /* once `is_routed`; NULL: direct */
+    struct ip_address bind_address;      /* of the route */
+    bool is_routed;
+    struct stream_error error; /* the first */
 };
 
 /* Takes over an accepted descriptor, whose place in the limits is reserved. */

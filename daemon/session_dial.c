@@ -30,7 +30,10 @@ static void reply_failure(struct session *s, struct stream_error error)
 
     s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
-    session_refuse(s, error, &answer);
+    if (s->handshake->frontend == &frontend_forward)
+        session_end_with_reset(s, error); /* all that can be said */
+    else
+        session_refuse(s, error, &answer);
 }
 
 void session_dial(struct session *s)
@@ -39,7 +42,7 @@ void session_dial(struct session *s)
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend == &frontend_socks4,
-        .bind_address = s->listener->config->bind_address,
+        .bind_address = &s->bind_address,
     };
     struct ip_address literal = ip_unmapped(&s->target_ip);
     struct stream_error denied;

@@ -22,6 +22,24 @@ static void take_target(struct session *s)
     }
 }
 
+void session_forward(struct session *s)
+{
+    const struct config_target *target = &s->listener->config->forward_to;
+    struct handshake *h = s->handshake;
+    size_t n = target->name ? strlen(target->name) : 0; /* a name that resolves: 255 at most */
+
+    h->frontend = &frontend_forward;
+    h->has_request = true;
+    h->request = (struct socks_request){.command = SOCKS_CONNECT, .port = target->port};
+    h->request.host.ip = target->ip;
+    h->request.host.name_length = (uint8_t)n;
+    if (n)
+        memcpy(h->request.host.name, target->name, n + 1);
+    s->protocol = frontend_forward.name;
+    take_target(s);
+    session_dial(s);
+}
+
 /* What the front end wants next. True: something changed, look again. */
 static bool obey(struct session *s, enum frontend_step wanted, const struct answer *answer)
 {

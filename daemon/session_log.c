@@ -58,9 +58,15 @@ void session_log_client(struct log_record *record, const struct session *s)
         put_endpoint(record, "client", &s->peer);
 }
 
+static const char *route_name(const struct session *s)
+{
+    if (!s->is_routed)
+        return "";
+    return s->route ? s->route->name : "direct";
+}
+
 void session_log(const struct session *s)
 {
-    bool asked = s->target_name || s->target_ip.family != IP_NONE;
     char name[STREAM_ERROR_NAME_MAX];
     struct log_record record;
 
@@ -75,7 +81,7 @@ void session_log(const struct session *s)
     log_record_string(&record, "command", command_name(s->command));
     put_target(&record, s);
     put_endpoint(&record, "address", &s->address);
-    log_record_string(&record, "route", asked ? "direct" : "");
+    log_record_string(&record, "route", route_name(s));
     log_record_string(&record, "rule", s->rule ? s->rule->name : "");
     log_record_string(&record, "upstream", "");
     log_record_string(&record, "upstream_peer", "");

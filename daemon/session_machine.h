@@ -43,6 +43,9 @@ bool session_leave_queue(struct session *s);
 /* session_handshake.c: the answer to what the front end has asked about the client. */
 void session_judged(struct session *s, struct stream_error error);
 
+/* session_handshake.c: the client is for the listener's target, whatever it says. */
+void session_forward(struct session *s);
+
 /* session_auth.c: find out, and call session_judged(), now or later. */
 void session_check_password(struct session *s);
 void session_ask_ident(struct session *s);

@@ -36,6 +36,18 @@ static struct policy_decision judge(struct session *s, const struct ip_address *
     return decision;
 }
 
+/* The way that the first address goes, the others go, too. */
+static void choose_route(struct session *s, const struct config_rule *rule)
+{
+    if (s->is_routed)
+        return;
+    s->is_routed = true;
+    s->route = rule && rule->action == RULE_ROUTE ? rule->route : s->listener->config->route;
+    s->bind_address = s->listener->config->bind_address;
+    if (s->route && s->route->bind_address.family != IP_NONE)
+        s->bind_address = s->route->bind_address;
+}
+
 /* Through us a client must not reach what we listen on: it would come from our address, and could
  * go round in circles. */
 static bool is_ourselves(const struct session *s, const struct ip_address *address)
@@ -55,6 +67,8 @@ static bool judge_address(struct session *s, const struct ip_address *address,
     }
     if (decision.verdict == POLICY_DENY)
         *ret_error = decision.error;
+    if (decision.verdict == POLICY_ALLOW)
+        choose_route(s, decision.rule);
     return decision.verdict != POLICY_DENY;
 }
 

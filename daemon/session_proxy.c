@@ -25,7 +25,11 @@ static bool take_client(struct session *s, const struct proxy_header *header)
         session_end(s, stream_error_of(ERROR_POLICY_WHITELIST_DENIED));
         return false;
     }
-    return requeue(s) && session_enter_host(s);
+    if (!requeue(s) || !session_enter_host(s))
+        return false;
+    if (s->listener->config->protocols == PROTOCOL_FORWARD)
+        session_forward(s);
+    return true;
 }
 
 bool session_take_proxy_header(struct session *s)

@@ -59,6 +59,13 @@ static uint64_t relay_deadline(const struct session *s, enum stream_error_id *re
     return due;
 }
 
+static uint64_t dial_timeout(const struct session *s)
+{
+    uint64_t timeout = (uint64_t)s->listener->config->connect_timeout;
+
+    return s->route ? earlier(timeout, (uint64_t)s->route->connect_timeout) : timeout;
+}
+
 static bool has_unwatched(const struct session *s)
 {
     return !pair_is_watched(&s->client) || !pair_is_watched(&s->target);
@@ -80,7 +87,7 @@ uint64_t session_next_look(const struct session *s)
         return s->on_probation ? earlier(due, s->started + QUEUE_PROBATION_MS) : due;
     }
     case SESSION_DIALING: {
-        uint64_t due = s->dialed + (uint64_t)config->connect_timeout;
+        uint64_t due = s->dialed + dial_timeout(s);
 
         if (pair_is_watched(&s->client))
             return due;
@@ -166,7 +173,7 @@ void session_look(struct session *s)
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_DIALING:
-        if (now >= s->dialed + (uint64_t)config->connect_timeout)
+        if (now >= s->dialed + dial_timeout(s))
             pair_expire(&s->target);
         else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));

@@ -166,10 +166,12 @@ static void on_attempt(struct ev_loop *loop, ev_io *w, int revents)
 /* The port is left to connect(), which may then use one that is in use towards other targets. */
 static bool bind_source(const struct connector *c, int fd, const struct ip_endpoint *target)
 {
-    const struct ip_endpoint source = {c->options.bind_address, 0};
+    struct ip_endpoint source = {.port = 0};
     struct sockaddr_storage sa;
     int one = 1;
 
+    if (c->options.bind_address)
+        source.ip = *c->options.bind_address;
     if (source.ip.family == IP_NONE)
         return true;
     if (source.ip.family != target->ip.family) {

@@ -24,12 +24,13 @@ struct connector_budget {
 };
 
 struct connector_options {
-    struct ev_loop *loop;            /* borrowed, as all pointers here */
-    struct resolver *resolver;       /* NULL: only literal addresses can be connected */
-    struct connector_budget *budget; /* NULL: no bound but CONNECTOR_AT_ONCE */
-    bool ipv4_only;                  /* ask for A only: what SOCKS4a can reply */
-    struct ip_address bind_address;  /* source address, IP_NONE: the kernel's choice. Targets of
-                                        the other family are network-unreachable */
+    struct ev_loop *loop;                  /* borrowed, as all pointers here */
+    struct resolver *resolver;             /* NULL: only literal addresses can be connected */
+    struct connector_budget *budget;       /* NULL: no bound but CONNECTOR_AT_ONCE */
+    bool ipv4_only;                        /* ask for A only: what SOCKS4a can reply */
+    const struct ip_address *bind_address; /* source address; NULL or IP_NONE: the kernel's choice.
+                                              Targets of the other family are network-unreachable.
+                                              Read for each address, after it was judged */
 
     /* Judges each address before it is tried; false drops it, with the reason in *ret_error.
      * NULL allows all. */

@@ -196,10 +196,10 @@ def test_a_misspelt_word_that_is_near_to_nothing_is_told_alone(tmp_path):
 
 
 LATER = [
-    "auth = certificate", "security = tlsv1.3", "forward_to = a:1", "route = x",
-    "protocols = forward", "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
-    "[daemon]\npac = no", "[upstream x]\ntype = direct", "[certificate x]\nnames = x",
-    "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = route x", "[rule r]\naction = deny\ncommand = udp",
+    "auth = certificate", "security = tlsv1.3", "alpn = x",
+    "[upstream x]\ntype = socks5", "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
+    "[daemon]\npac = no", "[certificate x]\nnames = x",
+    "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = deny\ncommand = udp",
 ]
 
 

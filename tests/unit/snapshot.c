@@ -61,12 +61,39 @@ static bool same_address(const struct config_address *a, const struct config_add
            endpoint_equal(&a->endpoint, &b->endpoint);
 }
 
+static bool same_route(const struct config_upstream *a, const struct config_upstream *b)
+{
+    return a && b ? strcmp(a->name, b->name) == 0 : a == b;
+}
+
+static const char *upstream_difference(const struct config_upstream *a,
+                                       const struct config_upstream *b)
+{
+    SAME_TEXT(name);
+    SAME(type);
+    if (!ip_equal(&a->bind_address, &b->bind_address))
+        return "bind_address";
+    SAME(connect_timeout);
+    return NULL;
+}
+
 static const char *listener_difference(const struct config_listener *a,
                                        const struct config_listener *b)
 {
     SAME_TEXT(name);
     SAME_ITEMS(addresses, address_count, same_address);
     SAME(protocols);
+    SAME_TEXT(forward_to.name);
+    SAME(forward_to.port);
+    if (!ip_equal(&a->forward_to.ip, &b->forward_to.ip))
+        return "forward_to";
+    if (!same_route(a->route, b->route))
+        return "route";
+    SAME(auth);
+    SAME_TEXT(users_file);
+    SAME(close_on_removal);
+    SAME(proxy_protocol);
+    SAME_ITEMS(proxy_from, proxy_from_count, same_prefix);
     SAME(queue);
     SAME(max_connections);
     SAME(max_per_host);
@@ -100,7 +127,8 @@ static const char *rule_difference(const struct config_rule *a, const struct con
     SAME_ITEMS(ports, port_count, same_range);
     SAME(commands);
     SAME(action);
-    SAME_TEXT(upstream);
+    if (!same_route(a->route, b->route))
+        return "route";
     return NULL;
 }
 
@@ -120,6 +148,10 @@ const char *snapshot_difference(const struct config *a, const struct config *b)
     SAME(search_domains);
     SAME(drain_timeout);
     SAME(max_files);
+    SAME(auth_cache);
+    SAME(upstream_count);
+    for (unsigned i = 0; !difference && i < a->upstream_count; i++)
+        difference = upstream_difference(&a->upstreams[i], &b->upstreams[i]);
     SAME(listener_count);
     for (unsigned i = 0; !difference && i < a->listener_count; i++)
         difference = listener_difference(&a->listeners[i], &b->listeners[i]);

@@ -62,7 +62,11 @@ static const char everything[] =
     "auth = ident, password, none\nusers_file = /dev/null\nclose_on_removal = no\n"
     "[listener c]\nlisten = [::]:2\nopen_proxy = on\nproxy_protocol = require\n"
     "proxy_protocol_from = 10.0.0.0/8, ::1\n"
-    "[rule second]\naction = allow\n";
+    "[listener d]\nlisten = [::]:3\nprotocols = forward\nforward_to = Example.org:443\n"
+    "route = out\n"
+    "[listener e]\nlisten = [::]:4\nprotocols = forward\nforward_to = [::1]:1\n"
+    "[rule second]\naction = route out\n[rule third]\naction = route direct\n"
+    "[upstream out]\ntype = direct\nbind_address = 192.0.2.1\nconnect_timeout = 5s\n";
 
 static const char *const files[] = {
     everything,
@@ -137,14 +141,17 @@ Test(config_dump, default_is_written_whole)
                            "users_file = none\n"
                            "close_on_removal = yes\n"
                            "proxy_protocol = no\n"
-                           "proxy_protocol_from = none\n");
+                           "proxy_protocol_from = none\n"
+                           "forward_to = none\n"
+                           "route = direct\n");
     free(text);
     config_unref(config);
 }
 
 Test(config_dump, every_directive_of_this_version_has_a_line)
 {
-    struct config *config = ini_load(LISTENER "[rule r]\naction = deny\n");
+    struct config *config =
+        ini_load(LISTENER "[rule r]\naction = deny\n[upstream u]\ntype = direct\n");
     char *text = dump(config), line[64];
 
     for (unsigned i = 0; i < directive_count; i++) {

@@ -12,7 +12,7 @@
 
 TestSuite(config_errors, .timeout = 10, .init = ini_enter_folder, .fini = ini_leave_folder);
 
-#define SECTIONS "(accepted: daemon, listener NAME, rule NAME)\n"
+#define SECTIONS "(accepted: daemon, listener NAME, upstream NAME, rule NAME)\n"
 #define NAMES "(accepted: letters, digits, `-`, `_`, `.`)\n"
 #define ADDRESSES "(accepted: a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH)\n"
 #define CLIENTS "(accepted: any, or a list of ADDRESS, ADDRESS/BITS, NAME)\n"
@@ -59,16 +59,45 @@ static const struct {
     {"[listener none]\n", "p.ini:1: [listener none] the name is reserved\n"},
     {"[listener Any]\n", "p.ini:1: [listener Any] the name is reserved\n"},
     {LISTENER "[rule any]\n", "p.ini:3: [rule any] the name is reserved\n"},
-    {LISTENER "[upstream u]\ntype = direct\n",
-     "p.ini:3: [upstream u] such sections are not available in this version yet\n"},
+    {LISTENER "[upstream u]\n",
+     "p.ini:3: [upstream u] type: the section needs this key (accepted: direct)\n"},
+    {LISTENER "[upstream u]\ntype = socks5\n",
+     "p.ini:4: [upstream u] type: this is not available in this version yet: `socks5` (accepted: "
+     "direct)\n"},
+    {LISTENER "route = u\n", "p.ini:3: [listener a] route: there is no [upstream u]\n"},
+    {LISTENER "[rule r]\naction = route u\n[upstream v]\ntype = direct\n",
+     "p.ini:4: [rule r] action: there is no [upstream u]\n"},
+    {LISTENER "forward_to = a:1\n", "p.ini:1: [listener a] forward_to: clients choose their "
+                                    "targets (add `protocols = forward`)\n"},
+    {LISTENER "protocols = forward\n",
+     "p.ini:1: [listener a] forward_to: `protocols = forward` needs it (add HOST:PORT)\n"},
+    {LISTENER "protocols = forward, http\nforward_to = a:1\n",
+     "p.ini:1: [listener a] protocols: `forward` stands alone\n"},
+    {LISTENER "protocols = forward\nforward_to = a:1\nauth = ident\n",
+     "p.ini:1: [listener a] auth: `protocols = forward` asks nobody (use `allow`, or rules)\n"},
+    {LISTENER "auth = password\n",
+     "p.ini:1: [listener a] users_file: `auth = password` needs it (add the file's path)\n"},
+    {LISTENER "users_file = /dev/null\n",
+     "p.ini:1: [listener a] users_file: nobody is asked for a password (add `auth = password`)\n"},
+    {LISTENER "proxy_protocol = require\n",
+     "p.ini:1: [listener a] proxy_protocol_from: `proxy_protocol = require` needs it (add the "
+     "addresses of your load balancers)\n"},
+    {LISTENER "proxy_protocol_from = ::1\n",
+     "p.ini:1: [listener a] proxy_protocol_from: no header is read (add `proxy_protocol = "
+     "require`)\n"},
+    {LISTENER "proxy_protocol_from = ::1\nproxy_protocol = require\nauth = none, ident\n",
+     "p.ini:1: [listener a] auth: `ident` cannot be asked behind `proxy_protocol`: the connection "
+     "is the load balancer's\n"},
+    {LISTENER "auth = password\nusers_file = /nonexistent/users\n",
+     "p.ini:1: [listener a] users_file: /nonexistent/users: No such file or directory\n"},
     {LISTENER "[certificate c]\n",
      "p.ini:3: [certificate c] such sections are not available in this version yet\n"},
     /* keys */
     {"[listener a]\n", "p.ini:1: [listener a] listen: the section needs this key " ADDRESSES},
     {"\n[listener a]\nqueue = 5\n\n[daemon]\n",
      "p.ini:2: [listener a] listen: the section needs this key " ADDRESSES},
-    {LISTENER "[rule r]\nport = 80\n",
-     "p.ini:3: [rule r] action: the section needs this key (accepted: allow, deny)\n"},
+    {LISTENER "[rule r]\nport = 80\n", "p.ini:3: [rule r] action: the section needs this key "
+                                       "(accepted: allow, deny, route UPSTREAM)\n"},
     {LISTENER "nonsense = 1\n",
      "p.ini:3: [listener a] nonsense: there is no such key in this section\n"},
     {LISTENER "Queue = 1\n", "p.ini:3: [listener a] Queue: there is no such key in this section; "
@@ -88,8 +117,8 @@ static const struct {
     {LISTENER "user = alice\n",
      "p.ini:3: [listener a] user: there is no such key in this section; this key belongs into "
      "[daemon] or [rule]\n"},
-    {LISTENER "route = direct\n",
-     "p.ini:3: [listener a] route: this key is not available in this version yet\n"},
+    {LISTENER "alpn = x\n",
+     "p.ini:3: [listener a] alpn: this key is not available in this version yet\n"},
     {LISTENER "[daemon]\ncontrol = none\n",
      "p.ini:4: [daemon] control: this key is not available in this version yet\n"},
     {LISTENER "[rule r]\naction = allow\nrate = 0\n",
@@ -112,7 +141,7 @@ static const struct {
      "auto, no, yes, off, on, false, true)\n"},
     {LISTENER "protocols = socks5, sock4\n",
      "p.ini:3: [listener a] protocols: this is no valid value: `sock4`; did you mean `socks4`? "
-     "(accepted: a list of socks4, socks5, http)\n"},
+     "(accepted: a list of socks4, socks5, http, forward)\n"},
     {LISTENER "[daemon]\nworkers = atuo\n",
      "p.ini:4: [daemon] workers: this is no valid value: `atuo`; did you mean `auto`? (accepted: "
      "auto, or a number from 1 to 256)\n"},
@@ -177,7 +206,8 @@ Test(config_errors, all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_
         "p.ini:4: [daemon] log_level: this is no valid value: `loud` (accepted: error, warning, "
         "notice, info, debug)\n"
         "p.ini:5: [daemon] control: this key is not available in this version yet\n"
-        "p.ini:6: [rule r] action: the section needs this key (accepted: allow, deny)\n"
+        "p.ini:6: [rule r] action: the section needs this key (accepted: allow, deny, route "
+        "UPSTREAM)\n"
         "p.ini:7: [rule r] listener: there is no [listener x]\n"
         "p.ini:8: [listener a] listen: the section needs this key " ADDRESSES
         "p.ini:9: [listener a] queue: the number is out of range: `0` (accepted: a number from 1 "
@@ -251,10 +281,10 @@ Test(config_errors, rules_below_a_wrong_head_name_listeners_that_are_there)
 Test(config_errors, keys_below_a_head_that_is_not_available_or_like_nothing_are_not_judged)
 {
     ini_expect_errors(
-        LISTENER "[upstream u]\nqueue = x\n[upstraem v]\nlisten = x\n[nonsense]\n"
+        LISTENER "[certificate u]\nqueue = x\n[certificat v]\nlisten = x\n[nonsense]\n"
                  "queue = x\n",
-        "p.ini:3: [upstream u] such sections are not available in this version yet\n"
-        "p.ini:5: [upstraem v] there is no such section; did you mean `upstream`? " SECTIONS
+        "p.ini:3: [certificate u] such sections are not available in this version yet\n"
+        "p.ini:5: [certificat v] there is no such section; did you mean `certificate`? " SECTIONS
         "p.ini:7: [nonsense] there is no such section " SECTIONS);
 }
 

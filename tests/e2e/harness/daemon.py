@@ -19,10 +19,11 @@ REPORT = re.compile(
 )
 
 
-def config_text(daemon=None, listeners=None, rules=None):
-    """The text of a file: {"key": value or [values]} of [daemon], and of each listener and rule by its name."""
+def config_text(daemon=None, listeners=None, rules=None, upstreams=None):
+    """The text of a file: {"key": value or [values]} of [daemon], and of each listener, rule and upstream by its name."""
     sections = [("daemon", daemon or {})]
     sections += [(f"listener {name}", keys) for name, keys in (listeners or {}).items()]
+    sections += [(f"upstream {name}", keys) for name, keys in (upstreams or {}).items()]
     sections += [(f"rule {name}", keys) for name, keys in (rules or {}).items()]
     lines = []
     for name, keys in sections:

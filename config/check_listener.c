@@ -1,4 +1,4 @@
-/* check_auth.c - who is let in by what they show: keys that need one another, and the users files. */
+/* check_listener.c - the keys of one [listener] that need or exclude one another, and its users file. */
 #include "config/check.h"
 #include "config/users.h"
 
@@ -30,6 +30,26 @@ static bool asks_the_proxy(const struct config_listener *l)
     return l->proxy_protocol && (l->auth & AUTH_IDENT);
 }
 
+static bool forwards_nowhere(const struct config_listener *l)
+{
+    return (l->protocols & PROTOCOL_FORWARD) && !l->forward_to.port;
+}
+
+static bool ignores_target(const struct config_listener *l)
+{
+    return l->forward_to.port && !(l->protocols & PROTOCOL_FORWARD);
+}
+
+static bool forwards_and_negotiates(const struct config_listener *l)
+{
+    return (l->protocols & PROTOCOL_FORWARD) && l->protocols != PROTOCOL_FORWARD;
+}
+
+static bool forwards_who_is_asked(const struct config_listener *l)
+{
+    return l->protocols == PROTOCOL_FORWARD && l->auth != AUTH_NONE;
+}
+
 /* Keys of one [listener] that make no sense together. */
 static const struct {
     const char *key;
@@ -42,6 +62,10 @@ static const struct {
      "`proxy_protocol = require` needs it (add the addresses of your load balancers)"},
     {"proxy_protocol_from", expects_no_header,
      "no header is read (add `proxy_protocol = require`)"},
+    {"protocols", forwards_and_negotiates, "`forward` stands alone"},
+    {"forward_to", forwards_nowhere, "`protocols = forward` needs it (add HOST:PORT)"},
+    {"forward_to", ignores_target, "clients choose their targets (add `protocols = forward`)"},
+    {"auth", forwards_who_is_asked, "`protocols = forward` asks nobody (use `allow`, or rules)"},
     {"auth", asks_the_proxy,
      "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
 };
@@ -84,8 +108,8 @@ static struct users *find_loaded(const struct config *config, unsigned before, c
     return NULL;
 }
 
-void check_auth(struct config *config, unsigned index, const struct check_place *place,
-                struct faults *faults)
+void check_listener(struct config *config, unsigned index, const struct check_place *place,
+                    struct faults *faults)
 {
     struct config_listener *listener = &config->listeners[index];
     char section[128];
