@@ -116,7 +116,7 @@ static const struct {
      "[listener]\n"},
     {LISTENER "user = alice\n",
      "p.ini:3: [listener a] user: there is no such key in this section; this key belongs into "
-     "[daemon] or [rule]\n"},
+     "[daemon] or [upstream] or [rule]\n"},
     {LISTENER "alpn = x\n",
      "p.ini:3: [listener a] alpn: this key is not available in this version yet\n"},
     {LISTENER "[daemon]\ncontrol = none\n",
