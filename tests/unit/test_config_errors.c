@@ -150,7 +150,7 @@ static const struct {
      "(accepted: stderr, syslog, journal, file:/PATH)\n"},
     {LISTENER "[rule r]\naction = alow\n",
      "p.ini:4: [rule r] action: this is no valid value: `alow`; did you mean `allow`? (accepted: "
-     "allow, deny)\n"},
+     "allow, deny, route UPSTREAM)\n"},
     /* the word for nothing */
     {LISTENER "allow = any, 127.0.0.1\n",
      "p.ini:3: [listener a] allow: `any` stands alone " CLIENTS},
