@@ -107,8 +107,10 @@ static bool is_counted(const struct stream_error *error)
 
 void session_free_handshake(struct session *s)
 {
-    if (s->handshake)
+    if (s->handshake) {
         explicit_bzero(&s->handshake->login, sizeof s->handshake->login);
+        explicit_bzero(&s->handshake->http.credentials, sizeof s->handshake->http.credentials);
+    }
     free(s->handshake);
     s->handshake = NULL;
 }
