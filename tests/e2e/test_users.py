@@ -379,17 +379,16 @@ def test_of_one_host_sixteen_wait_and_the_next_are_told_to_come_back(guarded, di
     http = dial(daemon, source="127.0.0.2")
     for client in clients:
         assert client.greet(2) == 2
-    for _ in range(6):  # the next check waits 800 ms
+    for _ in range(7):  # the next check waits 1.6 s
         assert status_of(daemon, "alice", "wrong", "127.0.0.2") == 1
     for client in clients:
         client.send(userpass("alice", "wrong"))
+    told = lambda: [client for client in clients if not client.is_quiet(0)]
+    busy = wait.until(lambda: len(told()) >= 8 and told(), "eight who are refused")
     http.send(connect_request("127.0.0.1", 1, credentials=("alice", "wrong")))
     assert read_http_reply(http).status == 503
     http.expect_closed()
     assert daemon.session(http)["error"] == "auth.password.busy"
-    daemon.wait_for(1, event="session", error="auth.password.busy", protocol="http")
-    busy = [client for client in clients if not client.is_quiet(0)]
-    assert 6 <= len(busy) <= 8
     for client in busy:
         assert client.read_to_end() == b"\x01\x01"
         client.close()
