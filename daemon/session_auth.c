@@ -179,16 +179,23 @@ static void on_ident(void *context, const struct ident_user *user)
     session_run(s);
 }
 
+/* Half of what is left of the handshake's time: the client is still to be told. */
+static uint64_t ident_timeout(const struct session *s)
+{
+    uint64_t due = s->started + (uint64_t)s->listener->config->handshake_timeout;
+    uint64_t half = due > session_now(s) ? (due - session_now(s)) / 2 : 0;
+
+    return half < IDENT_TIMEOUT_MS ? half : IDENT_TIMEOUT_MS;
+}
+
 void session_ask_ident(struct session *s)
 {
     struct ip_endpoint local = pair_local_address(&s->client);
-    uint64_t timeout = (uint64_t)s->listener->config->handshake_timeout / 2;
 
     session_set_state(s, SESSION_JUDGING);
     if (s->peer.ip.family != IP_NONE)
         s->ident =
-            ident_query_start(s->worker->loop, &s->peer, &local,
-                              timeout < IDENT_TIMEOUT_MS ? timeout : IDENT_TIMEOUT_MS, on_ident, s);
+            ident_query_start(s->worker->loop, &s->peer, &local, ident_timeout(s), on_ident, s);
     if (!s->ident) /* a unix socket's client has no identd */
         no_ident(s, ERROR_AUTH_IDENT_NO_ANSWER);
 }

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness import wait
-from harness.http_connect import connect_request, read_http_reply
+from harness.http import connect_request, read_http_reply
 from harness.socks import Client, greeting, request4, request5, userpass
 from harness.targets import Listener, Source
 from harness.users import CHEAP, YESCRYPT, UsersFile, slow

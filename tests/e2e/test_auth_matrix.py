@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness import wait
-from harness.http_connect import basic, connect_request, read_http_reply
+from harness.http import authorization, connect_request, read_http_reply
 from harness.identd import Identd, userid
 from harness.netns import Namespace
 from harness.socks import Client, greeting, request4, request4a, request5, userpass
@@ -147,7 +147,7 @@ def speak_socks5(client, kind, target):
 
 
 def speak_http(client, kind, target):
-    shown = basic(*LOGINS[kind.login]) if kind.login in LOGINS else MALFORMED.get(kind.login)
+    shown = authorization(*LOGINS[kind.login]) if kind.login in LOGINS else MALFORMED.get(kind.login)
     client.send(connect_request(*target, authorization=shown))
     reply = read_http_reply(client)
     challenge = reply.fields.get("proxy-authenticate", "")

@@ -10,7 +10,7 @@ import pytest
 
 from harness import wait
 from harness.daemon import config_text, run
-from harness.http_connect import connect_request, read_http_reply
+from harness.http import connect_request, read_http_reply
 from harness.identd import PORT, Identd, Oidentd, userid
 from harness.netns import Namespace
 from harness.socks import Client, greeting, request4, request4a, request5

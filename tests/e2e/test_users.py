@@ -12,7 +12,7 @@ import pytest
 
 from harness import wait
 from harness.daemon import config_text, run
-from harness.http_connect import connect_request, read_http_reply
+from harness.http import connect_request, read_http_reply
 from harness.socks import Client, greeting, request5, userpass
 from harness.targets import Listener, Refusing, Source
 from harness.users import CHEAP, UsersFile, crypt, slow

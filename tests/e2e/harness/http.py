@@ -50,10 +50,44 @@ def connect(host, port, *fields, version=b"HTTP/1.1", end=b"\r\n"):
     return end.join(lines) + end
 
 
+def authorization(user, password):
+    """The value of Proxy-Authorization."""
+    user, password = (text if isinstance(text, bytes) else text.encode() for text in (user, password))
+    return b"Basic " + base64.b64encode(user + b":" + password)
+
+
 def basic(user, password):
     """The field that shows who one is."""
-    user, password = (text if isinstance(text, bytes) else text.encode() for text in (user, password))
-    return b"Proxy-Authorization: Basic " + base64.b64encode(user + b":" + password)
+    return b"Proxy-Authorization: " + authorization(user, password)
+
+
+def connect_request(host, port, *, credentials=None, authorization=None):
+    """With a Host field. `credentials`: (user, password); `authorization`: the field's value, right or wrong."""
+    fields = [b"Host: " + target(host, port)]
+    if credentials:
+        fields.append(basic(*credentials))
+    if authorization is not None:
+        fields.append(b"Proxy-Authorization: " + authorization)
+    return connect(host, port, *fields)
+
+
+class Reply(NamedTuple):
+    status: int
+    fields: dict  # by lower-case names
+    body: bytes
+
+
+def read_http_reply(wire):
+    """The head, and the body that Content-Length announces."""
+    head = bytearray()
+    while not head.endswith(b"\r\n\r\n"):
+        head += wire.read(1)
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    version, status, _ = first.split(" ", 2)
+    assert version == "HTTP/1.1", first
+    fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    assert len(fields) == len(lines), f"a field twice: {lines}"
+    return Reply(int(status), fields, wire.read(int(fields.get("content-length", 0))))
 
 
 class Refusal(NamedTuple):
