@@ -22,6 +22,7 @@ enum error_domain {
     ERROR_DOMAIN_CLIENT,
     ERROR_DOMAIN_DAEMON,
     ERROR_DOMAIN_AUTH,
+    ERROR_DOMAIN_TLS,
 };
 
 /* Subdomains of ERROR_DOMAIN_SOCKS: the numbers of the CFStream socket additions. */
@@ -56,6 +57,15 @@ enum error_protocol {
     SUBDOMAIN_PROTOCOL_PROXY,
 };
 enum error_auth { SUBDOMAIN_AUTH_PASSWORD = 1, SUBDOMAIN_AUTH_IDENT };
+
+/* An alert's code is its AlertDescription (RFC 8446, 6). */
+enum error_tls {
+    SUBDOMAIN_TLS_HANDSHAKE = 1,
+    SUBDOMAIN_TLS_CERTIFICATE,
+    SUBDOMAIN_TLS_ALERT,
+    SUBDOMAIN_TLS_CUT,
+    SUBDOMAIN_TLS_RECORD,
+};
 
 /* A row that stands for every code of its subdomain that has no row of its own. Where its name
  * ends in a dot the code is written behind it in decimal. */
@@ -130,7 +140,52 @@ enum error_auth { SUBDOMAIN_AUTH_PASSWORD = 1, SUBDOMAIN_AUTH_IDENT };
     ROW(SOCKS5_TTL_EXPIRED,           SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 6, "socks.socks5-response.ttl-expired", 91, 6, 504) \
     ROW(SOCKS5_COMMAND_UNSUPPORTED,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 7, "socks.socks5-response.command-not-supported", 91, 7, 502) \
     ROW(SOCKS5_ADDRESS_UNSUPPORTED,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 8, "socks.socks5-response.address-type-not-supported", 91, 8, 502) \
-    ROW(SOCKS5_RESPONSE,              SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, ERROR_CODE_ANY, "socks.socks5-response.", 91, 1, 502)
+    ROW(SOCKS5_RESPONSE,              SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, ERROR_CODE_ANY, "socks.socks5-response.", 91, 1, 502) \
+    ROW(TLS_HANDSHAKE_TIMEOUT,        TLS, SUBDOMAIN_TLS_HANDSHAKE, 1, "tls.handshake.timeout", 91, 1, 502) \
+    ROW(TLS_HANDSHAKE_PROTOCOL,       TLS, SUBDOMAIN_TLS_HANDSHAKE, 2, "tls.handshake.protocol", 91, 1, 502) \
+    ROW(TLS_HANDSHAKE_NO_COMMON_VERSION,TLS, SUBDOMAIN_TLS_HANDSHAKE, 3, "tls.handshake.no-common-version", 91, 1, 502) \
+    ROW(TLS_HANDSHAKE_NO_COMMON_SUITE,TLS, SUBDOMAIN_TLS_HANDSHAKE, 4, "tls.handshake.no-common-suite", 91, 1, 502) \
+    ROW(TLS_HANDSHAKE_NO_COMMON_ALPN, TLS, SUBDOMAIN_TLS_HANDSHAKE, 5, "tls.handshake.no-common-alpn", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_BAD,          TLS, SUBDOMAIN_TLS_CERTIFICATE, 1, "tls.certificate.bad", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_MISSING,      TLS, SUBDOMAIN_TLS_CERTIFICATE, 2, "tls.certificate.missing", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_EXPIRED,      TLS, SUBDOMAIN_TLS_CERTIFICATE, 3, "tls.certificate.expired", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_NOT_YET_VALID,TLS, SUBDOMAIN_TLS_CERTIFICATE, 4, "tls.certificate.not-yet-valid", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_UNKNOWN_ROOT, TLS, SUBDOMAIN_TLS_CERTIFICATE, 5, "tls.certificate.unknown-root", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_NAME_MISMATCH,TLS, SUBDOMAIN_TLS_CERTIFICATE, 6, "tls.certificate.name-mismatch", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_REVOKED,      TLS, SUBDOMAIN_TLS_CERTIFICATE, 7, "tls.certificate.revoked", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_CRL_EXPIRED,  TLS, SUBDOMAIN_TLS_CERTIFICATE, 8, "tls.certificate.crl-expired", 91, 1, 502) \
+    ROW(TLS_CERTIFICATE_CRL_MISSING,  TLS, SUBDOMAIN_TLS_CERTIFICATE, 9, "tls.certificate.crl-missing", 91, 1, 502) \
+    ROW(TLS_ALERT_CLOSE_NOTIFY,       TLS, SUBDOMAIN_TLS_ALERT, 0, "tls.alert.close-notify", 91, 1, 502) \
+    ROW(TLS_ALERT_UNEXPECTED_MESSAGE, TLS, SUBDOMAIN_TLS_ALERT, 10, "tls.alert.unexpected-message", 91, 1, 502) \
+    ROW(TLS_ALERT_BAD_RECORD_MAC,     TLS, SUBDOMAIN_TLS_ALERT, 20, "tls.alert.bad-record-mac", 91, 1, 502) \
+    ROW(TLS_ALERT_RECORD_OVERFLOW,    TLS, SUBDOMAIN_TLS_ALERT, 22, "tls.alert.record-overflow", 91, 1, 502) \
+    ROW(TLS_ALERT_HANDSHAKE_FAILURE,  TLS, SUBDOMAIN_TLS_ALERT, 40, "tls.alert.handshake-failure", 91, 1, 502) \
+    ROW(TLS_ALERT_BAD_CERTIFICATE,    TLS, SUBDOMAIN_TLS_ALERT, 42, "tls.alert.bad-certificate", 91, 1, 502) \
+    ROW(TLS_ALERT_UNSUPPORTED_CERTIFICATE,TLS, SUBDOMAIN_TLS_ALERT, 43, "tls.alert.unsupported-certificate", 91, 1, 502) \
+    ROW(TLS_ALERT_CERTIFICATE_REVOKED,TLS, SUBDOMAIN_TLS_ALERT, 44, "tls.alert.certificate-revoked", 91, 1, 502) \
+    ROW(TLS_ALERT_CERTIFICATE_EXPIRED,TLS, SUBDOMAIN_TLS_ALERT, 45, "tls.alert.certificate-expired", 91, 1, 502) \
+    ROW(TLS_ALERT_CERTIFICATE_UNKNOWN,TLS, SUBDOMAIN_TLS_ALERT, 46, "tls.alert.certificate-unknown", 91, 1, 502) \
+    ROW(TLS_ALERT_ILLEGAL_PARAMETER,  TLS, SUBDOMAIN_TLS_ALERT, 47, "tls.alert.illegal-parameter", 91, 1, 502) \
+    ROW(TLS_ALERT_UNKNOWN_CA,         TLS, SUBDOMAIN_TLS_ALERT, 48, "tls.alert.unknown-ca", 91, 1, 502) \
+    ROW(TLS_ALERT_ACCESS_DENIED,      TLS, SUBDOMAIN_TLS_ALERT, 49, "tls.alert.access-denied", 91, 1, 502) \
+    ROW(TLS_ALERT_DECODE_ERROR,       TLS, SUBDOMAIN_TLS_ALERT, 50, "tls.alert.decode-error", 91, 1, 502) \
+    ROW(TLS_ALERT_DECRYPT_ERROR,      TLS, SUBDOMAIN_TLS_ALERT, 51, "tls.alert.decrypt-error", 91, 1, 502) \
+    ROW(TLS_ALERT_PROTOCOL_VERSION,   TLS, SUBDOMAIN_TLS_ALERT, 70, "tls.alert.protocol-version", 91, 1, 502) \
+    ROW(TLS_ALERT_INSUFFICIENT_SECURITY,TLS, SUBDOMAIN_TLS_ALERT, 71, "tls.alert.insufficient-security", 91, 1, 502) \
+    ROW(TLS_ALERT_INTERNAL_ERROR,     TLS, SUBDOMAIN_TLS_ALERT, 80, "tls.alert.internal-error", 91, 1, 502) \
+    ROW(TLS_ALERT_INAPPROPRIATE_FALLBACK,TLS, SUBDOMAIN_TLS_ALERT, 86, "tls.alert.inappropriate-fallback", 91, 1, 502) \
+    ROW(TLS_ALERT_USER_CANCELED,      TLS, SUBDOMAIN_TLS_ALERT, 90, "tls.alert.user-canceled", 91, 1, 502) \
+    ROW(TLS_ALERT_NO_RENEGOTIATION,   TLS, SUBDOMAIN_TLS_ALERT, 100, "tls.alert.no-renegotiation", 91, 1, 502) \
+    ROW(TLS_ALERT_MISSING_EXTENSION,  TLS, SUBDOMAIN_TLS_ALERT, 109, "tls.alert.missing-extension", 91, 1, 502) \
+    ROW(TLS_ALERT_UNSUPPORTED_EXTENSION,TLS, SUBDOMAIN_TLS_ALERT, 110, "tls.alert.unsupported-extension", 91, 1, 502) \
+    ROW(TLS_ALERT_UNRECOGNIZED_NAME,  TLS, SUBDOMAIN_TLS_ALERT, 112, "tls.alert.unrecognized-name", 91, 1, 502) \
+    ROW(TLS_ALERT_BAD_CERTIFICATE_STATUS_RESPONSE,TLS, SUBDOMAIN_TLS_ALERT, 113, "tls.alert.bad-certificate-status-response", 91, 1, 502) \
+    ROW(TLS_ALERT_UNKNOWN_PSK_IDENTITY,TLS, SUBDOMAIN_TLS_ALERT, 115, "tls.alert.unknown-psk-identity", 91, 1, 502) \
+    ROW(TLS_ALERT_CERTIFICATE_REQUIRED,TLS, SUBDOMAIN_TLS_ALERT, 116, "tls.alert.certificate-required", 91, 1, 502) \
+    ROW(TLS_ALERT_NO_APPLICATION_PROTOCOL,TLS, SUBDOMAIN_TLS_ALERT, 120, "tls.alert.no-application-protocol", 91, 1, 502) \
+    ROW(TLS_ALERT,                    TLS, SUBDOMAIN_TLS_ALERT, ERROR_CODE_ANY, "tls.alert.", 91, 1, 502) \
+    ROW(TLS_CUT,                      TLS, SUBDOMAIN_TLS_CUT, 1, "tls.cut.no-close-notify", 0, 0, 0) \
+    ROW(TLS_RECORD_BAD,               TLS, SUBDOMAIN_TLS_RECORD, 1, "tls.record.bad", 0, 0, 0)
 /* clang-format on */
 
 /* ERROR_POLICY_LIMIT_QUEUE, ERROR_TIMEOUT_IDLE ...: one for each row. */

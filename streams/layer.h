@@ -14,7 +14,12 @@
  *         NULL for a layer that must see the bytes. A splice may move less than it was asked for
  *         although more could be moved: only AGAIN means that there is nothing, or no room. The
  *         pipe has room for, or holds, all `n` bytes.
+ *  flush  hands down what the layer still holds of the bytes that `write`, `end` or `open` took; NULL
+ *         for a layer that never holds any. While it does, `flush_waits` says for what, and the
+ *         pair calls it when that has come. OK: all gone. AGAIN, ERROR.
  *  done   frees what the layer owns, itself included if it was allocated. No I/O that could block.
+ *
+ * `holds`: a read would give bytes, the end or an error although the layer below is silent.
  *
  * On ERROR the layer has stored its reason in `*error`, which keeps the first. Results are
  * untouched but on OK. */
@@ -41,8 +46,10 @@ struct layer_ops {
     enum io (*end)(struct layer *layer);
     enum io (*splice_read)(struct layer *layer, int pipe, size_t n, size_t *ret_n);
     enum io (*splice_write)(struct layer *layer, int pipe, size_t n, size_t *ret_n);
+    enum io (*flush)(struct layer *layer);
     void (*done)(struct layer *layer);
-    bool close_ends; /* to the peer, closing the descriptor says what `end` says */
+    enum stream_error_id expired; /* what it is when `open` takes too long */
+    bool close_ends;              /* to the peer, closing the descriptor says what `end` says */
 };
 
 /* The part that every layer begins with. */
@@ -53,6 +60,8 @@ struct layer {
     uint8_t open_waits;         /* enum interest */
     uint8_t read_waits;
     uint8_t write_waits;
+    uint8_t flush_waits; /* INTEREST_NONE: nothing to flush */
+    bool holds;
 };
 
 #endif

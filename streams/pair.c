@@ -1,6 +1,7 @@
 /* pair.c - the life of a connection: opening, reading, writing, half-closing, ending. */
 #include "streams/pair.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,12 +23,96 @@ static void set_state(struct stream_pair *pair, enum pair_state state)
     pair->read_status = pair->write_status = (uint8_t)status[state];
 }
 
+/* What any layer waits for to hand down what it took. */
+static int flush_waits(const struct stream_pair *pair)
+{
+    int waits = 0;
+
+    for (const struct layer *layer = pair->top; layer; layer = layer->below)
+        waits |= layer->flush_waits;
+    return waits;
+}
+
+static bool holds(const struct stream_pair *pair)
+{
+    for (const struct layer *layer = pair->top; layer; layer = layer->below)
+        if (layer->holds)
+            return true;
+    return false;
+}
+
+/* The only place that arms watchers. */
+static void watch(struct stream_pair *pair)
+{
+    int events = 0;
+
+    if (pair->top) {
+        if (pair->opens_layer)
+            events = pair->top->open_waits;
+        else
+            events = (pair->interest & INTEREST_READ ? pair->top->read_waits : 0) |
+                     (pair->interest & INTEREST_WRITE ? pair->top->write_waits : 0);
+        events |= flush_waits(pair);
+    }
+    if (pair->top && pair->interest & INTEREST_READ && pair->read_status == STREAM_OPEN &&
+        holds(pair)) {
+        if (!ev_is_active(&pair->held))
+            ev_timer_start(pair->loop, &pair->held);
+    } else if (ev_is_active(&pair->held)) {
+        ev_timer_stop(pair->loop, &pair->held);
+    }
+    if (events == (ev_is_active(&pair->io) ? pair->io.events & (EV_READ | EV_WRITE) : 0))
+        return;
+    ev_io_stop(pair->loop, &pair->io);
+    if (!events)
+        return;
+    ev_io_modify(&pair->io, events);
+    ev_io_start(pair->loop, &pair->io);
+}
+
+/* After whatever may have left bytes in a layer. */
+static void watch_flush(struct stream_pair *pair)
+{
+    if (pair->top->flush_waits || pair->top->below)
+        watch(pair);
+}
+
+static void open_layer(struct stream_pair *pair);
+
+static void flush(struct stream_pair *pair)
+{
+    enum io result = pair->top->ops->flush ? pair->top->ops->flush(pair->top) : IO_OK;
+
+    if (result == IO_AGAIN)
+        pair->ready &= (uint8_t)~INTEREST_WRITE;
+    else if (result == IO_ERROR && pair->write_status == STREAM_OPEN)
+        pair->write_status = STREAM_ERROR;
+    watch(pair);
+}
+
 static void on_ready(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct stream_pair *pair = w->data;
 
     (void)loop;
     pair->ready |= (uint8_t)(revents & (EV_READ | EV_WRITE));
+    if (pair->opens_layer) {
+        open_layer(pair);
+        if (pair->opens_layer)
+            return;
+    } else if (flush_waits(pair) & revents) {
+        flush(pair);
+    }
+    pair->on_event(pair);
+}
+
+static void on_held(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct stream_pair *pair = w->data;
+
+    (void)loop;
+    (void)revents;
+    pair->ready |= INTEREST_READ;
     pair->on_event(pair);
 }
 
@@ -37,6 +122,8 @@ void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on
     pair->tcp.fd = -1;
     ev_init(&pair->io, on_ready);
     pair->io.data = pair;
+    ev_timer_init(&pair->held, on_held, 0., 0.);
+    pair->held.data = pair;
 }
 
 void pair_inherited_no_delay(struct stream_pair *pair)
@@ -122,8 +209,43 @@ bool pair_connect(struct stream_pair *pair, const struct connector_options *opti
     return true;
 }
 
+static void stop_opening(struct stream_pair *pair)
+{
+    pair->opens_layer = false;
+    pair->interest = INTEREST_NONE;
+    watch(pair);
+}
+
+/* One more step of opening the top layer. */
+static void open_layer(struct stream_pair *pair)
+{
+    switch (pair->top->ops->open(pair->top)) {
+    case IO_OK:
+        set_state(pair, PAIR_CONNECTED);
+        pair->ready = INTEREST_READ | INTEREST_WRITE;
+        stop_opening(pair);
+        break;
+    case IO_AGAIN:
+        watch(pair);
+        break;
+    case IO_EOF:
+        fail(pair, stream_error_read(ECONNRESET));
+        stop_opening(pair);
+        break;
+    case IO_ERROR:
+        set_state(pair, PAIR_ERROR);
+        stop_opening(pair);
+        break;
+    }
+}
+
 void pair_expire(struct stream_pair *pair)
 {
+    if (pair->opens_layer) {
+        fail(pair, stream_error_of(pair->top->ops->expired));
+        stop_opening(pair);
+        return;
+    }
     if (!pair->connector)
         return;
     connector_expire(pair->connector);
@@ -135,6 +257,29 @@ void pair_push_layer(struct stream_pair *pair, struct layer *layer)
     layer->below = pair->top;
     layer->error = &pair->error;
     pair->top = layer;
+}
+
+bool pair_open_layer(struct stream_pair *pair, struct layer *layer)
+{
+    if (pair->state != PAIR_CONNECTED || pair->read_status != STREAM_OPEN ||
+        pair->write_status != STREAM_OPEN)
+        return false;
+    pair_push_layer(pair, layer);
+    set_state(pair, PAIR_INITIALIZED);
+    pair->read_status = pair->write_status = STREAM_OPENING;
+    pair->opens_layer = true;
+    pair->interest = INTEREST_NONE;
+    open_layer(pair);
+    return true;
+}
+
+struct layer *pair_find_layer(const struct stream_pair *pair, const char *name)
+{
+    struct layer *layer = pair->top;
+
+    while (layer && strcmp(layer->ops->name, name) != 0)
+        layer = layer->below;
+    return layer;
 }
 
 static enum io bad_state(struct stream_pair *pair)
@@ -156,7 +301,8 @@ static bool may_read(struct stream_pair *pair, enum io *ret_answer)
 
 static enum io after_read(struct stream_pair *pair, enum io result, bool drained)
 {
-    if (result == IO_AGAIN || drained)
+    watch_flush(pair);
+    if (result == IO_AGAIN || (drained && !pair->top->holds))
         pair->ready &= (uint8_t)~pair->top->read_waits;
     else if (result == IO_EOF)
         pair->read_status = STREAM_AT_END;
@@ -196,6 +342,7 @@ static bool may_write(struct stream_pair *pair, enum io *ret_answer)
 
 static enum io after_write(struct stream_pair *pair, enum io result, bool full)
 {
+    watch_flush(pair);
     if (result == IO_AGAIN || full)
         pair->ready &= (uint8_t)~pair->top->write_waits;
     else if (result == IO_ERROR)
@@ -231,6 +378,7 @@ enum io pair_end(struct stream_pair *pair)
     if (pair->write_status != STREAM_OPEN)
         return bad_state(pair);
     result = pair->top->ops->end(pair->top);
+    watch_flush(pair);
     if (result == IO_OK)
         pair->write_status = STREAM_AT_END;
     else if (result == IO_ERROR)
@@ -240,16 +388,8 @@ enum io pair_end(struct stream_pair *pair)
 
 void pair_want(struct stream_pair *pair, enum interest interest)
 {
-    int events = (interest & INTEREST_READ ? pair->top->read_waits : 0) |
-                 (interest & INTEREST_WRITE ? pair->top->write_waits : 0);
-
-    if (events == (ev_is_active(&pair->io) ? pair->io.events & (EV_READ | EV_WRITE) : 0))
-        return;
-    ev_io_stop(pair->loop, &pair->io);
-    if (!events)
-        return;
-    ev_io_modify(&pair->io, events);
-    ev_io_start(pair->loop, &pair->io);
+    pair->interest = (uint8_t)interest;
+    watch(pair);
 }
 
 struct ip_endpoint pair_local_address(const struct stream_pair *pair)
@@ -299,6 +439,9 @@ bool pair_is_dead(const struct stream_pair *pair)
 void pair_close(struct stream_pair *pair)
 {
     ev_io_stop(pair->loop, &pair->io);
+    ev_timer_stop(pair->loop, &pair->held);
+    pair->opens_layer = false;
+    pair->interest = INTEREST_NONE;
     connector_free(pair->connector);
     pair->connector = NULL;
     while (pair->top) {

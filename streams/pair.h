@@ -3,8 +3,8 @@
  *
  * The daemon's sessions embed two pairs and drive them straight; stream.h offers the same pair
  * as two handles. A pair belongs to one loop and one thread. It never reads or writes on its
- * own: `on_event` says that something may have changed, the owner tries, and says with
- * pair_want() for what it waits. */
+ * own, except for opening a layer and for flushing what a layer has taken: `on_event` says that
+ * something may have changed, the owner tries, and says with pair_want() for what it waits. */
 #ifndef PAIRSOCKS_PAIR_H
 #define PAIRSOCKS_PAIR_H
 
@@ -42,12 +42,15 @@ struct stream_pair {
     struct layer *top;    /* owned chain; its bottom is `tcp` or a layer that a test pushed */
     struct layer_tcp tcp; /* fd is owned while should_close; -1 = none */
     ev_io io;
+    ev_timer held;               /* at 0: the loop's next turn reads what a layer holds */
     struct connector *connector; /* owned while it is being opened */
     struct stream_error error;
     uint8_t state;           /* enum pair_state; set by one function */
     uint8_t read_status;     /* enum stream_status */
     uint8_t write_status;    /* enum stream_status */
     uint8_t ready;           /* enum interest: what the descriptor may be ready for */
+    uint8_t interest;        /* enum interest: of the last pair_want() */
+    bool opens_layer;        /* its top layer is being opened */
     bool should_close;       /* close the descriptor with the pair ("should close native socket") */
     struct ip_endpoint peer; /* the address connected to, or last tried; IP_NONE if unknown */
 };
@@ -72,11 +75,22 @@ bool pair_connect(struct stream_pair *pair, const struct connector_options *opti
                   const struct ip_address *ip, const char *name, uint16_t port);
 
 /* The owner's deadline for opening has come: a pair being opened goes to ERROR, see
- * connector_expire(). No event. */
+ * connector_expire(); with the error of the layer's kind (tls.handshake.timeout) when it is a layer
+ * that is being opened. No event. */
 void pair_expire(struct stream_pair *pair);
 
 /* Puts a layer on top of the chain. The layer is owned by the pair from now on. */
 void pair_push_layer(struct stream_pair *pair, struct layer *layer);
+
+/* Puts a layer on top of a pair that is open in both directions, and opens it: the pair is
+ * INITIALIZED and its directions are OPENING until `on_event` finds it CONNECTED or ERROR; it may
+ * already be so on return. For a new connection, and for one that has talked in plain before
+ * (STARTTLS): nobody may have read ahead of what the layer is to see. False: bad state; nothing
+ * has changed, the layer included. */
+bool pair_open_layer(struct stream_pair *pair, struct layer *layer);
+
+/* The topmost layer of this kind, for what can be asked of it; NULL: the chain has none. */
+struct layer *pair_find_layer(const struct stream_pair *pair, const char *name);
 
 /* As layer.h has it. Calling in a state that does not allow it is ERROR, with
  * stream.state.bad-state. AGAIN comes without a system call while the descriptor is known not to

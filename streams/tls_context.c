@@ -1,0 +1,500 @@
+/* tls_context.c - a WOLFSSL_CTX with everything that could let in too much switched off. */
+#include "streams/tls_context.h"
+
+#include "streams/tls_file.h"
+
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const char tls_builtin_ciphers[] =
+    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256:"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+struct tls_context {
+    atomic_uint refs;
+    enum tls_role role;
+    WOLFSSL_CTX *wolfssl;            /* owned */
+    struct tls_trust *trust;         /* owned; NULL: nobody is judged */
+    struct tls_ticket_keys *tickets; /* counted; NULL: none */
+    uint8_t ticket_scope[TLS_TICKET_SCOPE];
+    char *alpn;      /* owned; NULL: none */
+    int64_t expires; /* 0: no certificate */
+    /* Where roots that nobody knows are forgiven, wolfSSL would keep every authority that any peer
+     * ever showed. They are unloaded after each step of a handshake, and these steps are taken one
+     * at a time: another thread may be looking at them. */
+    bool forgets;
+    pthread_mutex_t handshake;
+};
+
+static void start_library(void)
+{
+    wolfSSL_Init();
+}
+
+static WOLFSSL_CTX *new_wolfssl(const struct tls_context_options *options)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    bool is_server = options->role == TLS_SERVER;
+    WOLFSSL_METHOD *method = NULL;
+
+    pthread_once(&once, start_library);
+    switch (options->level) {
+    case TLS_LEVEL_NONE:
+        break;
+    case TLS_LEVEL_NEGOTIATED:
+        method = is_server ? wolfSSLv23_server_method() : wolfSSLv23_client_method();
+        break;
+    case TLS_LEVEL_1_2:
+        method = is_server ? wolfTLSv1_2_server_method() : wolfTLSv1_2_client_method();
+        break;
+    case TLS_LEVEL_1_3:
+        method = is_server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method();
+        break;
+    }
+    return method ? wolfSSL_CTX_new(method) : NULL;
+}
+
+/* ---- the own certificate */
+
+static const char *reason_of(int rc)
+{
+    const char *text = wolfSSL_ERR_reason_error_string((unsigned long)rc);
+
+    return text && *text ? text : "it is not usable";
+}
+
+/* The first date at which one of the chain expires. */
+static int64_t first_expiry(const char *pem, size_t n)
+{
+    uint8_t *der = malloc(n + 1);
+    int64_t first = 0;
+    size_t der_n;
+    bool broken;
+    struct x509 cert;
+
+    while (der && x509_pem_next(&pem, "CERTIFICATE", der, &der_n, &broken))
+        if (x509_parse(der, der_n, &cert) && (first == 0 || cert.not_after < first))
+            first = cert.not_after;
+    free(der);
+    return first;
+}
+
+static bool load_certificate(struct tls_context *context, const char *path, FILE *errors)
+{
+    size_t n;
+    char *pem = tls_file_read(path, errors, &n);
+    int rc;
+
+    if (!pem)
+        return false;
+    rc = wolfSSL_CTX_use_certificate_chain_buffer(context->wolfssl, (const uint8_t *)pem, (long)n);
+    if (rc == WOLFSSL_SUCCESS)
+        context->expires = first_expiry(pem, n);
+    else if (!strstr(pem, "-----BEGIN CERTIFICATE-----"))
+        fprintf(errors, "%s: no certificate in it (PEM is expected)", path);
+    else
+        fprintf(errors, "%s: not a usable certificate: %s", path, reason_of(rc));
+    tls_file_free(pem, n);
+    return rc == WOLFSSL_SUCCESS;
+}
+
+static bool load_key(struct tls_context *context, const struct tls_context_options *options,
+                     FILE *errors)
+{
+    size_t n;
+    char *pem = tls_file_read(options->private_key, errors, &n);
+    int rc;
+
+    if (!pem)
+        return false;
+    rc = wolfSSL_CTX_use_PrivateKey_buffer(context->wolfssl, (const uint8_t *)pem, (long)n,
+                                           WOLFSSL_FILETYPE_PEM);
+    if (rc != WOLFSSL_SUCCESS)
+        fprintf(errors, "%s: %s", options->private_key,
+                strstr(pem, "ENCRYPTED")          ? "the key has a pass phrase"
+                : strstr(pem, "PRIVATE KEY-----") ? "not a usable private key"
+                                                  : "no private key in it (PEM is expected)");
+    tls_file_free(pem, n);
+    if (rc != WOLFSSL_SUCCESS)
+        return false;
+    if (wolfSSL_CTX_check_private_key(context->wolfssl) == WOLFSSL_SUCCESS)
+        return true;
+    fprintf(errors, "%s: the key does not belong to the certificate %s", options->private_key,
+            options->certificate);
+    return false;
+}
+
+static bool load_own(struct tls_context *context, const struct tls_context_options *options,
+                     FILE *errors)
+{
+    if (!options->certificate && !options->private_key) {
+        if (options->role == TLS_CLIENT)
+            return true;
+        fprintf(errors, "a server needs a certificate and a private key");
+        return false;
+    }
+    if (!options->certificate || !options->private_key) {
+        fprintf(errors, "%s: %s is missing",
+                options->certificate ? options->certificate : options->private_key,
+                options->certificate ? "its private key" : "the certificate for this private key");
+        return false;
+    }
+    return load_certificate(context, options->certificate, errors) &&
+           load_key(context, options, errors);
+}
+
+/* ---- suites */
+
+static bool is_of_tls13(const char *name, size_t n)
+{
+    static const char *const prefixes[] = {"TLS13-", "TLS_AES_", "TLS_CHACHA20_"};
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (n > strlen(prefixes[i]) && strncasecmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* wolfSSL passes over names that it does not know; a user who wrote one should hear of it. */
+static bool set_ciphers(struct tls_context *context, const struct tls_context_options *options,
+                        FILE *errors)
+{
+    const char *list = options->ciphers ? options->ciphers : tls_builtin_ciphers;
+    bool usable = false;
+
+    for (const char *at = list, *end; *at; at = *end ? end + 1 : end) {
+        char name[80];
+        size_t n;
+
+        end = strchrnul(at, ':');
+        n = (size_t)(end - at);
+        snprintf(name, sizeof name, "%.*s", (int)n, at);
+        if (n == 0 || n >= sizeof name ||
+            wolfSSL_CTX_set_cipher_list(context->wolfssl, name) != WOLFSSL_SUCCESS) {
+            fprintf(errors, "ciphers: there is no suite `%s`", name);
+            return false;
+        }
+        usable = usable || options->level == TLS_LEVEL_NEGOTIATED ||
+                 is_of_tls13(at, n) == (options->level == TLS_LEVEL_1_3);
+    }
+    if (usable && wolfSSL_CTX_set_cipher_list(context->wolfssl, list) == WOLFSSL_SUCCESS)
+        return true;
+    fprintf(errors, "ciphers: no suite for this security level");
+    return false;
+}
+
+/* ---- tickets */
+
+/* Who may resume: it is authenticated with each ticket. */
+static bool set_ticket_scope(struct tls_context *context, const struct tls_context_options *options)
+{
+    const char *texts[] = {
+        tls_ticket_keys_name(options->ticket_keys),
+        options->name ? options->name : "",
+        options->ciphers ? options->ciphers : "",
+        options->alpn ? options->alpn : "",
+    };
+    uint8_t level = (uint8_t)options->level;
+    size_t n;
+    char *pem = tls_file_read(options->certificate, NULL, &n);
+    wc_Sha256 sha;
+    bool ok;
+
+    if (!pem || wc_InitSha256(&sha) != 0) {
+        tls_file_free(pem, pem ? n : 0);
+        return false;
+    }
+    ok = wc_Sha256Update(&sha, &level, 1) == 0;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        ok = ok &&
+             wc_Sha256Update(&sha, (const uint8_t *)texts[i], (word32)strlen(texts[i]) + 1) == 0;
+    ok = ok && wc_Sha256Update(&sha, (const uint8_t *)pem, (word32)n) == 0 &&
+         wc_Sha256Final(&sha, context->ticket_scope) == 0;
+    wc_Sha256Free(&sha);
+    tls_file_free(pem, n);
+    return ok;
+}
+
+static int64_t monotonic_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static int on_ticket(WOLFSSL *ssl, unsigned char *key_name, unsigned char *iv, unsigned char *mac,
+                     int seal, unsigned char *ticket, int n, int *ret_n, void *user)
+{
+    const struct tls_context *context = user;
+    int64_t now = monotonic_seconds();
+
+    (void)ssl;
+    *ret_n = n;
+    if (!seal)
+        return tls_ticket_open(context->tickets, context->ticket_scope, now, key_name, iv, mac,
+                               ticket, (size_t)n)
+                   ? WOLFSSL_TICKET_RET_OK
+                   : WOLFSSL_TICKET_RET_REJECT;
+    memset(iv, 0, WOLFSSL_TICKET_IV_SZ);
+    memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
+    return tls_ticket_seal(context->tickets, context->ticket_scope, now, key_name, iv, mac, ticket,
+                           (size_t)n)
+               ? WOLFSSL_TICKET_RET_OK
+               : WOLFSSL_TICKET_RET_FATAL;
+}
+
+static bool set_tickets(struct tls_context *context, const struct tls_context_options *options)
+{
+    WOLFSSL_CTX *wolfssl = context->wolfssl;
+
+    /* The library's own cache of sessions is one for the whole process. */
+    wolfSSL_CTX_set_session_cache_mode(wolfssl, WOLFSSL_SESS_CACHE_OFF);
+    if (options->role == TLS_CLIENT)
+        return true;
+    if (!options->ticket_keys || context->trust) {
+        wolfSSL_CTX_set_TicketEncCb(wolfssl, NULL);
+        wolfSSL_CTX_NoTicketTLSv12(wolfssl);
+        return options->level == TLS_LEVEL_1_2 || wolfSSL_CTX_no_ticket_TLSv13(wolfssl) == 0;
+    }
+    context->tickets = tls_ticket_keys_ref(options->ticket_keys);
+    return set_ticket_scope(context, options) &&
+           wolfSSL_CTX_set_TicketEncCb(wolfssl, on_ticket) == WOLFSSL_SUCCESS &&
+           wolfSSL_CTX_set_TicketEncCtx(wolfssl, context) == WOLFSSL_SUCCESS &&
+           wolfSSL_CTX_set_TicketHint(wolfssl, TLS_TICKET_PERIOD) == WOLFSSL_SUCCESS;
+}
+
+/* ---- the peer's certificate
+ *
+ * wolfSSL knows no root here: it finds fault with every chain, and asks. The answer is one for the
+ * whole chain, found at the first question. Its two callbacks must agree: what one of them forgives
+ * is forgiven. */
+
+static _Thread_local struct tls_judgement *judgement_now;
+static _Thread_local const struct tls_context *judging_now;
+
+void tls_judgement_done(struct tls_judgement *judgement)
+{
+    free(judgement->der);
+    judgement->der = NULL;
+    judgement->chain_n = 0;
+}
+
+static bool copy_chain(struct tls_judgement *judgement, const WOLFSSL_X509_STORE_CTX *store)
+{
+    size_t count = store->totalCerts < TLS_CHAIN_MAX ? (size_t)store->totalCerts : TLS_CHAIN_MAX;
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        n += store->certs[i].length;
+    judgement->der = malloc(n + 1);
+    if (!judgement->der)
+        return false;
+    n = 0;
+    for (size_t i = 0; i < count; i++) {
+        judgement->chain[i] = (struct x509_span){judgement->der + n, store->certs[i].length};
+        memcpy(judgement->der + n, store->certs[i].buffer, store->certs[i].length);
+        n += store->certs[i].length;
+    }
+    judgement->chain_n = count;
+    return true;
+}
+
+/* It becomes an identity, and goes into logs: plain text, or nothing. */
+static void copy_common_name(struct tls_judgement *judgement, const struct x509 *cert)
+{
+    size_t n = cert->common_name.n;
+
+    if (n >= sizeof judgement->common_name)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (cert->common_name.at[i] < ' ' || cert->common_name.at[i] > '~')
+            return;
+    if (n)
+        memcpy(judgement->common_name, cert->common_name.at, n);
+    judgement->common_name[n] = '\0';
+}
+
+static void judge(const struct tls_context *context, struct tls_judgement *judgement,
+                  const WOLFSSL_X509_STORE_CTX *store)
+{
+    struct x509 own;
+
+    judgement->error = stream_error_of(ERROR_TLS_CERTIFICATE_BAD);
+    if (!copy_chain(judgement, store) ||
+        !tls_trust_judge(context->trust, judgement->chain, judgement->chain_n, time(NULL),
+                         &judgement->error) ||
+        !x509_parse(judgement->chain[0].at, judgement->chain[0].n, &own))
+        return;
+    if (judgement->peer_name && !x509_is_named(&own, judgement->peer_name)) {
+        judgement->error = stream_error_of(ERROR_TLS_CERTIFICATE_NAME_MISMATCH);
+        return;
+    }
+    copy_common_name(judgement, &own);
+    judgement->error = (struct stream_error){0};
+    judgement->is_believed = true;
+}
+
+/* What wolfSSL finds because it knows no root, or what was judged here. Everything else (the key is
+ * not for this use, an extension that nobody knows) stays a fault. */
+static bool is_judged_here(int fault)
+{
+    return fault == 0 || fault == ASN_NO_SIGNER_E || fault == ASN_SELF_SIGNED_E ||
+           fault == ASN_BEFORE_DATE_E || fault == ASN_AFTER_DATE_E;
+}
+
+static int on_certificate(int ok, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct tls_judgement *judgement = judgement_now;
+
+    (void)ok;
+    if (!judgement)
+        return 0;
+    if (!judgement->is_believed && !stream_error_set(&judgement->error))
+        judge(judging_now, judgement, store);
+    if (judgement->is_believed && !is_judged_here(store->error) &&
+        !tls_trust_skips_chain(judging_now->trust)) {
+        judgement->is_believed = false;
+        judgement->error = stream_error_of(ERROR_TLS_CERTIFICATE_BAD);
+    }
+    return judgement->is_believed;
+}
+
+void tls_context_judge(struct tls_context *context, struct tls_judgement *judgement)
+{
+    if (context->forgets)
+        pthread_mutex_lock(&context->handshake);
+    judgement_now = judgement;
+    judging_now = context;
+}
+
+void tls_context_judged(struct tls_context *context)
+{
+    judgement_now = NULL;
+    judging_now = NULL;
+    if (!context->forgets)
+        return;
+    wolfSSL_CertManagerUnloadIntermediateCerts(wolfSSL_CTX_GetCertManager(context->wolfssl));
+    pthread_mutex_unlock(&context->handshake);
+}
+
+static void set_judge(struct tls_context *context, const struct tls_context_options *options)
+{
+    int mode = WOLFSSL_VERIFY_PEER;
+
+    if (!context->trust) {
+        wolfSSL_CTX_set_verify(context->wolfssl, WOLFSSL_VERIFY_NONE, NULL);
+        return;
+    }
+    if (context->role == TLS_SERVER)
+        mode |= WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    wolfSSL_CTX_set_verify(context->wolfssl, mode, on_certificate);
+    wolfSSL_CertManagerSetVerify(wolfSSL_CTX_GetCertManager(context->wolfssl), on_certificate);
+    context->forgets = options->trust.allow_any_root || options->trust.skip_chain;
+}
+
+/* ---- the context */
+
+static bool build(struct tls_context *context, const struct tls_context_options *options,
+                  FILE *errors)
+{
+    context->wolfssl = new_wolfssl(options);
+    if (!context->wolfssl) {
+        fprintf(errors, "the TLS library cannot make a context (memory, random numbers)");
+        return false;
+    }
+    if (options->level == TLS_LEVEL_NEGOTIATED)
+        wolfSSL_CTX_SetMinVersion(context->wolfssl, WOLFSSL_TLSV1_2);
+    if (!set_ciphers(context, options, errors) || !load_own(context, options, errors))
+        return false;
+    if (options->role == TLS_SERVER && options->trust.revoke && !options->trust.authority) {
+        fprintf(errors, "%s: a revocation list without an authority", options->trust.revoke);
+        return false;
+    }
+    if (options->role == TLS_CLIENT || options->trust.authority) {
+        context->trust = tls_trust_new(&options->trust, errors);
+        if (!context->trust)
+            return false;
+    }
+    set_judge(context, options);
+    if (options->alpn && !(context->alpn = strdup(options->alpn))) {
+        fprintf(errors, "out of memory");
+        return false;
+    }
+    if (!set_tickets(context, options)) {
+        fprintf(errors, "the TLS library cannot set up session tickets");
+        return false;
+    }
+    return true;
+}
+
+struct tls_context *tls_context_new(const struct tls_context_options *options, FILE *errors)
+{
+    struct tls_context *context = calloc(1, sizeof *context);
+
+    if (!context) {
+        fprintf(errors, "out of memory");
+        return NULL;
+    }
+    atomic_init(&context->refs, 1);
+    pthread_mutex_init(&context->handshake, NULL);
+    context->role = options->role;
+    if (build(context, options, errors))
+        return context;
+    tls_context_unref(context);
+    return NULL;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+    atomic_fetch_add(&context->refs, 1);
+    return context;
+}
+
+void tls_context_unref(struct tls_context *context)
+{
+    if (!context || atomic_fetch_sub(&context->refs, 1) != 1)
+        return;
+    wolfSSL_CTX_free(context->wolfssl);
+    tls_trust_free(context->trust);
+    tls_ticket_keys_unref(context->tickets);
+    free(context->alpn);
+    pthread_mutex_destroy(&context->handshake);
+    free(context);
+}
+
+int64_t tls_context_expires(const struct tls_context *context)
+{
+    return context->expires;
+}
+
+bool tls_context_is_server(const struct tls_context *context)
+{
+    return context->role == TLS_SERVER;
+}
+
+bool tls_context_judges(const struct tls_context *context)
+{
+    return context->trust;
+}
+
+struct WOLFSSL_CTX *tls_context_wolfssl(const struct tls_context *context)
+{
+    return context->wolfssl;
+}
+
+const char *tls_context_alpn(const struct tls_context *context)
+{
+    return context->alpn;
+}
