@@ -12,8 +12,8 @@
 /* The key that holds it. */
 static const char *key_of(const struct reference *reference)
 {
-    if (reference->section == SECTION_LISTENER)
-        return "listener";
+    if (reference->section != SECTION_UPSTREAM)
+        return reference->section == SECTION_LISTENER ? "listener" : "certificates";
     return reference->holder == SECTION_RULE ? "action" : "route";
 }
 
@@ -38,26 +38,32 @@ static void tell_unknown(const struct config *config, const struct reference *re
         fprintf(out, "; did you mean `%s`?", suggestion.best);
 }
 
-static bool add_listener(struct config_rule *rule, unsigned listener)
+static bool add(unsigned **list, unsigned *count, unsigned index)
 {
-    unsigned *item = list_grow(&rule->listeners, rule->listener_count, sizeof *item);
+    unsigned *item = list_grow(list, *count, sizeof *item);
 
     if (!item)
         return false;
-    *item = listener;
-    rule->listener_count++;
+    *item = index;
+    (*count)++;
     return true;
 }
 
 /* False without memory. */
 static bool store(struct config *config, const struct reference *reference, unsigned index)
 {
+    const unsigned record = reference->record;
+
     if (reference->section == SECTION_LISTENER)
-        return add_listener(&config->rules_in_order[reference->record], index);
+        return add(&config->rules_in_order[record].listeners,
+                   &config->rules_in_order[record].listener_count, index);
+    if (reference->section == SECTION_CERTIFICATE)
+        return add(&config->listeners[record].certificates,
+                   &config->listeners[record].certificate_count, index);
     if (reference->holder == SECTION_RULE)
-        config->rules_in_order[reference->record].route = &config->upstreams[index];
+        config->rules_in_order[record].route = &config->upstreams[index];
     else
-        config->listeners[reference->record].route = &config->upstreams[index];
+        config->listeners[record].route = &config->upstreams[index];
     return true;
 }
 
@@ -184,10 +190,14 @@ static bool is_guarded(const struct config_listener *listener)
 }
 
 void check_config(struct config *config, const struct references *references,
-                  const struct check_place *places, struct faults *faults)
+                  const struct check_place *places, const struct check_place *upstreams,
+                  struct faults *faults)
 {
     for (unsigned i = 0; i < references->count; i++)
         resolve(config, &references->items[i], faults);
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        if (!upstreams[i].is_doubtful)
+            check_upstream(&config->upstreams[i], upstreams[i].line, faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
         config->listeners[i].is_guarded =
             config->listeners[i].protocols != PROTOCOL_FORWARD && is_guarded(&config->listeners[i]);

@@ -14,11 +14,15 @@ struct check_place {
 
 /* Completes the snapshot, or adds to the faults. `places` are as many as the listeners are. */
 void check_config(struct config *config, const struct references *references,
-                  const struct check_place *places, struct faults *faults);
+                  const struct check_place *places, const struct check_place *upstreams,
+                  struct faults *faults);
 
 /* check_listener.c: keys of one listener that need or exclude one another; reads its users file. */
 void check_listener(struct config *config, unsigned index, const struct check_place *place,
                     struct faults *faults);
+
+/* The same for an upstream, whose section is in this line. */
+void check_upstream(const struct config_upstream *upstream, int line, struct faults *faults);
 
 /* True when the prefixes hold every address of IPv4 or every address of IPv6, one of them alone
  * or several together. Names hold none for sure. Sets *ret_covers; false without memory. */

@@ -1,9 +1,18 @@
-/* check_listener.c - the keys of one [listener] that need or exclude one another, and its users file. */
+/* check_listener.c - the keys of one [listener] or [upstream] that need or exclude one another, and
+ * users files. */
 #include "config/check.h"
 #include "config/users.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Any TLS key but `security`. */
+static bool tls_is_given(const struct config_tls *tls)
+{
+    return tls->certificate || tls->private_key || tls->authority || tls->revoke || tls->ciphers ||
+           tls->alpn || tls->peer_name || tls->skip_chain || tls->allow_expired_certificates ||
+           tls->allow_expired_roots || tls->allow_any_root;
+}
 
 static bool lacks_users(const struct config_listener *l)
 {
@@ -47,7 +56,27 @@ static bool forwards_and_negotiates(const struct config_listener *l)
 
 static bool forwards_who_is_asked(const struct config_listener *l)
 {
-    return l->protocols == PROTOCOL_FORWARD && l->auth != AUTH_NONE;
+    return l->protocols == PROTOCOL_FORWARD && (l->auth & (AUTH_PASSWORD | AUTH_IDENT));
+}
+
+static bool is_secured(const struct config_listener *l)
+{
+    return l->tls.security != SECURITY_NONE;
+}
+
+static bool secured_without_certificate(const struct config_listener *l)
+{
+    return is_secured(l) && (!l->tls.certificate || !l->tls.private_key);
+}
+
+static bool has_idle_tls_keys(const struct config_listener *l)
+{
+    return !is_secured(l) && (tls_is_given(&l->tls) || l->certificate_count);
+}
+
+static bool asks_for_no_certificate(const struct config_listener *l)
+{
+    return (l->auth & AUTH_CERTIFICATE) && !l->tls.authority;
 }
 
 /* Keys of one [listener] that make no sense together. */
@@ -65,6 +94,11 @@ static const struct {
     {"protocols", forwards_and_negotiates, "`forward` stands alone"},
     {"forward_to", forwards_nowhere, "`protocols = forward` needs it (add HOST:PORT)"},
     {"forward_to", ignores_target, "clients choose their targets (add `protocols = forward`)"},
+    {"certificate", secured_without_certificate,
+     "`security` needs it, and `private_key` (add the paths of PEM files)"},
+    {"security", has_idle_tls_keys, "without it other TLS keys mean nothing (add `security`)"},
+    {"auth", asks_for_no_certificate,
+     "`certificate` needs an authority (add `authority`: the CA of your clients)"},
     {"auth", forwards_who_is_asked, "`protocols = forward` asks nobody (use `allow`, or rules)"},
     {"auth", asks_the_proxy,
      "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
@@ -123,4 +157,17 @@ void check_listener(struct config *config, unsigned index, const struct check_pl
     listener->users = find_loaded(config, index, listener->users_file);
     if (!listener->users)
         listener->users = load(listener->users_file, section, place->line, faults);
+}
+
+void check_upstream(const struct config_upstream *upstream, int line, struct faults *faults)
+{
+    char section[128];
+
+    snprintf(section, sizeof section, "upstream %s", upstream->name);
+    if (upstream->tls.security == SECURITY_NONE && tls_is_given(&upstream->tls))
+        fputs("without it other TLS keys mean nothing (add `security`)",
+              faults_begin(faults, line, section, "security"));
+    if (!upstream->tls.certificate != !upstream->tls.private_key)
+        fputs("`certificate` and `private_key` need each other",
+              faults_begin(faults, line, section, "certificate"));
 }

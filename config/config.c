@@ -85,6 +85,34 @@ static void free_patterns(struct host_pattern *patterns, unsigned count)
     free(patterns);
 }
 
+static void free_tls(struct config_tls *tls)
+{
+    free(tls->certificate);
+    free(tls->private_key);
+    free(tls->authority);
+    free(tls->revoke);
+    free(tls->ciphers);
+    free(tls->alpn);
+    free(tls->peer_name);
+}
+
+static void free_certificate(struct config_certificate *certificate)
+{
+    for (unsigned i = 0; i < certificate->name_count; i++)
+        free(certificate->names[i]);
+    free(certificate->names);
+    free(certificate->certificate);
+    free(certificate->private_key);
+    free(certificate->authority);
+    free(certificate->name);
+}
+
+static void free_upstream(struct config_upstream *upstream)
+{
+    free_tls(&upstream->tls);
+    free(upstream->name);
+}
+
 static void free_listener(struct config_listener *listener)
 {
     for (unsigned i = 0; i < listener->address_count; i++)
@@ -93,6 +121,8 @@ static void free_listener(struct config_listener *listener)
     free_patterns(listener->allow, listener->allow_count);
     free_patterns(listener->deny, listener->deny_count);
     free(listener->forward_to.name);
+    free_tls(&listener->tls);
+    free(listener->certificates);
     free(listener->users_file);
     users_unref(listener->users);
     free(listener->proxy_from);
@@ -120,8 +150,11 @@ void config_unref(struct config *config)
         free_listener(&config->listeners[i]);
     free(config->listeners);
     for (unsigned i = 0; i < config->upstream_count; i++)
-        free(config->upstreams[i].name);
+        free_upstream(&config->upstreams[i]);
     free(config->upstreams);
+    for (unsigned i = 0; i < config->certificate_count; i++)
+        free_certificate(&config->certificates[i]);
+    free(config->certificates);
     for (unsigned i = 0; i < config->rule_count; i++)
         free_rule(&config->rules_in_order[i]);
     free(config->rules_in_order);

@@ -33,7 +33,7 @@ enum protocol {
 };
 
 /* Bits of `auth`: any one suffices. */
-enum auth { AUTH_NONE = 1, AUTH_PASSWORD = 2, AUTH_IDENT = 4 };
+enum auth { AUTH_NONE = 1, AUTH_PASSWORD = 2, AUTH_IDENT = 4, AUTH_CERTIFICATE = 8 };
 
 /* Bits of a rule's `command`. */
 enum command { COMMAND_CONNECT = 1, COMMAND_BIND = 2, COMMAND_UDP = 4 };
@@ -63,12 +63,35 @@ struct host_pattern {
 
 enum upstream_type { UPSTREAM_DIRECT };
 
+/* The key `security`. NEGOTIATED is the highest that both ends have, 1.2 at least. */
+enum security { SECURITY_NONE, SECURITY_NEGOTIATED, SECURITY_TLS_1_2, SECURITY_TLS_1_3 };
+
+/* The TLS keys of a listener or an upstream. Texts are owned; NULL: not given. */
+struct config_tls {
+    int security;                                         /* enum security */
+    char *certificate, *private_key, *authority, *revoke; /* files */
+    char *ciphers;                                        /* names between `:` */
+    char *alpn;                                           /* names between `,` */
+    char *peer_name; /* of upstreams; NULL: what was dialed, "none": no check */
+    bool skip_chain; /* validate_chain = no */
+    bool allow_expired_certificates, allow_expired_roots, allow_any_root;
+};
+
+/* [certificate NAME]: of a listener, for clients that ask for one of the names. */
+struct config_certificate {
+    char *name;
+    char **names; /* host names, and `*.suffix` for all below */
+    unsigned name_count;
+    char *certificate, *private_key, *authority;
+};
+
 /* [upstream NAME]. */
 struct config_upstream {
     char *name;
     int type;                       /* enum upstream_type */
     struct ip_address bind_address; /* IP_NONE: what the listener says */
     int64_t connect_timeout;        /* ms; of one try */
+    struct config_tls tls;
 };
 
 /* HOST:PORT. */
@@ -124,6 +147,10 @@ struct config_listener {
     bool proxy_protocol;   /* first comes a PROXY header, from one of these alone */
     struct ip_prefix *proxy_from;
     unsigned proxy_from_count;
+    struct config_tls tls;
+    unsigned *certificates; /* indices of config->certificates, beside tls.certificate */
+    unsigned certificate_count;
+    bool tls_cut_ends; /* a cut stream is passed on as an end; else as a reset */
     bool open_proxy;
     int guard;       /* enum guard */
     bool is_guarded; /* what `guard` means here; never with PROTOCOL_FORWARD */
@@ -156,6 +183,8 @@ struct config {
     int64_t auth_cache;    /* ms; how long a good login is remembered */
     struct config_listener *listeners;
     unsigned listener_count;
+    struct config_certificate *certificates;
+    unsigned certificate_count;
     struct config_upstream *upstreams;
     unsigned upstream_count;
     struct config_rule *rules_in_order;

@@ -15,6 +15,9 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR 
     .section = SECTION_LISTENER, .key = key_, .offset = offsetof(struct config_listener, field)
 #define UPSTREAM(key_, field)                                                                      \
     .section = SECTION_UPSTREAM, .key = key_, .offset = offsetof(struct config_upstream, field)
+#define CERTIFICATE(key_, field)                                                                   \
+    .section = SECTION_CERTIFICATE, .key = key_,                                                   \
+    .offset = offsetof(struct config_certificate, field)
 #define RULE(key_, field)                                                                          \
     .section = SECTION_RULE, .key = key_, .offset = offsetof(struct config_rule, field)
 
@@ -29,6 +32,21 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR 
     }
 
 /* clang-format off */
+/* Of listeners and of upstreams. */
+#define TLS_KEYS(IN) \
+    {IN("security", tls.security), .type = &type_security, .words = words_security, .by_default = "none", .is_access = true}, \
+    {IN("certificate", tls.certificate), .type = &type_path, .unset = "none", .is_access = true}, \
+    {IN("private_key", tls.private_key), .type = &type_path, .unset = "none", .is_access = true}, \
+    {IN("authority", tls.authority), .type = &type_path, .unset = "none", .is_access = true}, \
+    {IN("revoke", tls.revoke), .type = &type_path, .unset = "none", .is_access = true}, \
+    {IN("ciphers", tls.ciphers), .type = &type_ciphers, .unset = "built-in"}, \
+    {IN("validate_chain", tls.skip_chain), .type = &type_bool, .words = words_validate_chain, .by_default = "yes"}, \
+    {IN("allow_expired_certificates", tls.allow_expired_certificates), .type = &type_bool, .words = words_bool, \
+     .by_default = "no"}, \
+    {IN("allow_expired_roots", tls.allow_expired_roots), .type = &type_bool, .words = words_bool, .by_default = "no"}, \
+    {IN("allow_any_root", tls.allow_any_root), .type = &type_bool, .words = words_bool, .by_default = "no"}, \
+    {IN("alpn", tls.alpn), .type = &type_alpn, .is_list = true, .unset = "none", .accepts = "protocol names"}
+
 const struct directive directives[] = {
     {DAEMON("workers", workers), .type = &type_number, RANGE(1, CONFIG_WORKERS_MAX), .unset = "auto"},
     {DAEMON("user", user), .type = &type_account, .unset = "none"},
@@ -83,12 +101,17 @@ const struct directive directives[] = {
     {LISTENER("forward_to", forward_to), .type = &type_target, .unset = "none", .accepts = "HOST:PORT, [V6]:PORT",
      .is_access = true},
     {LISTENER("route", route), .type = &type_route, .unset = "direct", .accepts = "the name of an [upstream] section"},
-    LATER(SECTION_LISTENER, "tls_cut"), LATER(SECTION_LISTENER, "security"), LATER(SECTION_LISTENER, "certificate"),
-    LATER(SECTION_LISTENER, "private_key"), LATER(SECTION_LISTENER, "certificates"), LATER(SECTION_LISTENER, "authority"),
-    LATER(SECTION_LISTENER, "revoke"), LATER(SECTION_LISTENER, "ciphers"), LATER(SECTION_LISTENER, "peer_name"),
-    LATER(SECTION_LISTENER, "validate_chain"), LATER(SECTION_LISTENER, "allow_expired_certificates"),
-    LATER(SECTION_LISTENER, "allow_expired_roots"), LATER(SECTION_LISTENER, "allow_any_root"),
-    LATER(SECTION_LISTENER, "alpn"),
+    {LISTENER("tls_cut", tls_cut_ends), .type = &type_bool, .words = words_tls_cut, .by_default = "reset"},
+    TLS_KEYS(LISTENER),
+    {RECORD(SECTION_LISTENER, "certificates"), .type = &type_certificates, .is_list = true, .unset = "none",
+     .accepts = "names of [certificate] sections", .is_access = true},
+    LATER(SECTION_LISTENER, "peer_name"),
+
+    {CERTIFICATE("names", names), .type = &type_names, ARRAY(config_certificate, name_count), .is_required = true,
+     .accepts = "NAME, *.SUFFIX"},
+    {CERTIFICATE("certificate", certificate), .type = &type_path, .is_required = true},
+    {CERTIFICATE("private_key", private_key), .type = &type_path, .is_required = true},
+    {CERTIFICATE("authority", authority), .type = &type_path, .unset = "none"},
 
     {UPSTREAM("type", type), .type = &type_word, .words = words_upstream_type, .is_required = true},
     {UPSTREAM("bind_address", bind_address), .type = &type_address, .unset = "none", .accepts = "an address"},
@@ -97,11 +120,9 @@ const struct directive directives[] = {
     LATER(SECTION_UPSTREAM, "user"), LATER(SECTION_UPSTREAM, "password"), LATER(SECTION_UPSTREAM, "password_file"),
     LATER(SECTION_UPSTREAM, "resolve"), LATER(SECTION_UPSTREAM, "via"), LATER(SECTION_UPSTREAM, "local_bypass"),
     LATER(SECTION_UPSTREAM, "check_interval"), LATER(SECTION_UPSTREAM, "check"), LATER(SECTION_UPSTREAM, "send_proxy"),
-    LATER(SECTION_UPSTREAM, "security"), LATER(SECTION_UPSTREAM, "certificate"), LATER(SECTION_UPSTREAM, "private_key"),
-    LATER(SECTION_UPSTREAM, "authority"), LATER(SECTION_UPSTREAM, "revoke"), LATER(SECTION_UPSTREAM, "ciphers"),
-    LATER(SECTION_UPSTREAM, "peer_name"), LATER(SECTION_UPSTREAM, "validate_chain"),
-    LATER(SECTION_UPSTREAM, "allow_expired_certificates"), LATER(SECTION_UPSTREAM, "allow_expired_roots"),
-    LATER(SECTION_UPSTREAM, "allow_any_root"), LATER(SECTION_UPSTREAM, "alpn"),
+    TLS_KEYS(UPSTREAM),
+    {UPSTREAM("peer_name", tls.peer_name), .type = &type_peer_name, .unset = "auto",
+     .accepts = "none, a name, an address"},
 
     {RECORD(SECTION_RULE, "listener"), .type = &type_listeners, .is_list = true, .unset = "any",
      .accepts = "names of [listener] sections"},

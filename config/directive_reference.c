@@ -46,6 +46,28 @@ const struct directive_type type_listeners = {
     .format = format_listeners,
 };
 
+/* ---- the certificates of a listener; the field is the listener itself */
+
+static bool parse_certificate(const struct directive *d, void *field, struct directive_input *input)
+{
+    return refer(d, SECTION_CERTIFICATE, input->text, input);
+}
+
+static void format_certificates(const struct directive *d, const void *field,
+                                struct directive_output *output)
+{
+    const struct config *config = directive_config(output);
+    const struct config_listener *listener = field;
+
+    for (unsigned i = 0; i < listener->certificate_count; i++)
+        directive_put(output, "%s", config->certificates[listener->certificates[i]].name);
+}
+
+const struct directive_type type_certificates = {
+    .parse = parse_certificate,
+    .format = format_certificates,
+};
+
 /* ---- the route of a listener; the field points to the upstream */
 
 static bool parse_route(const struct directive *d, void *field, struct directive_input *input)

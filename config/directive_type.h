@@ -43,6 +43,10 @@ extern const struct directive_type type_bool, type_word, type_bits;
 /* directive_text.c: char * fields and arrays of them */
 extern const struct directive_type type_account, type_path, type_user;
 
+/* directive_tls.c: what only TLS has */
+extern const struct directive_type type_security, type_ciphers, type_alpn, type_names,
+    type_peer_name;
+
 /* directive_address.c: struct ip_address and config_target, and arrays of struct ip_prefix,
  * host_pattern, port_range */
 extern const struct directive_type type_address, type_prefixes, type_clients, type_destinations,
@@ -55,6 +59,6 @@ extern const struct directive_type type_listen;
 extern const struct directive_type type_log_target, type_nameservers;
 
 /* directive_reference.c: listeners of a rule, routes, a rule's action */
-extern const struct directive_type type_listeners, type_route, type_action;
+extern const struct directive_type type_listeners, type_certificates, type_route, type_action;
 
 #endif

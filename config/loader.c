@@ -369,7 +369,8 @@ static void finish_file(struct loader *l)
     }
     if (!l->any_listener)
         fputs("there is no [listener NAME] section", fault(l, 1, NULL));
-    check_config(l->config, &l->references, l->places[SECTION_LISTENER], &l->faults);
+    check_config(l->config, &l->references, l->places[SECTION_LISTENER],
+                 l->places[SECTION_UPSTREAM], &l->faults);
 }
 
 struct config *loader_run(FILE *in, const char *name, FILE *errors)

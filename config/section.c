@@ -13,11 +13,14 @@ const struct section_kind section_kinds[SECTION_COUNT] = {
     [SECTION_DAEMON] = {.word = "daemon"},
     [SECTION_LISTENER] = {.word = "listener", LIST(listeners, listener_count, config_listener)},
     [SECTION_UPSTREAM] = {.word = "upstream", LIST(upstreams, upstream_count, config_upstream)},
-    [SECTION_CERTIFICATE] = {.word = "certificate", .is_named = true, .is_later = true},
+    [SECTION_CERTIFICATE] = {.word = "certificate",
+                             LIST(certificates, certificate_count, config_certificate)},
     [SECTION_RULE] = {.word = "rule", LIST(rules_in_order, rule_count, config_rule)},
 };
 
 _Static_assert(offsetof(struct config_listener, name) == 0, "section_record_name() reads it there");
+_Static_assert(offsetof(struct config_certificate, name) == 0,
+               "section_record_name() reads it there");
 _Static_assert(offsetof(struct config_upstream, name) == 0, "section_record_name() reads it there");
 _Static_assert(offsetof(struct config_rule, name) == 0, "section_record_name() reads it there");
 

@@ -51,13 +51,34 @@ const struct word words_auth[] = {
     {WORD("none", AUTH_NONE)},
     {WORD("password", AUTH_PASSWORD)},
     {WORD("ident", AUTH_IDENT)},
-    {LATER("certificate", 0)},
+    {WORD("certificate", AUTH_CERTIFICATE)},
     {0},
 };
 
 const struct word words_proxy_protocol[] = {
     {WORD("no", false)},
     {WORD("require", true)},
+    {0},
+};
+
+const struct word words_security[] = {
+    {WORD("none", SECURITY_NONE)},
+    {WORD("negotiated", SECURITY_NEGOTIATED)},
+    {WORD("tlsv1.2", SECURITY_TLS_1_2)},
+    {WORD("tlsv1.3", SECURITY_TLS_1_3)},
+    {0},
+};
+
+const struct word words_validate_chain[] = {
+    {WORD("yes", false)}, {WORD("no", true)},
+    {WORD("on", false)}, {WORD("off", true)},
+    {WORD("true", false)}, {WORD("false", true)},
+    {0},
+};
+
+const struct word words_tls_cut[] = {
+    {WORD("reset", false)},
+    {WORD("end", true)},
     {0},
 };
 

@@ -19,6 +19,9 @@ extern const struct word words_log_target[];     /* enum log_target, but for fil
 extern const struct word words_protocol[];       /* bits of enum protocol */
 extern const struct word words_auth[];           /* bits of enum auth */
 extern const struct word words_proxy_protocol[]; /* proxy_protocol */
+extern const struct word words_security[];       /* enum security */
+extern const struct word words_validate_chain[]; /* skip_chain */
+extern const struct word words_tls_cut[];        /* tls_cut_ends */
 extern const struct word words_guard[];          /* enum guard */
 extern const struct word words_default[];        /* default_deny */
 extern const struct word words_command[];        /* bits of enum command */

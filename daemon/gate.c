@@ -40,6 +40,7 @@ void gate_unref(struct gate *gate)
     queue_done(&gate->queue);
     host_table_done(&gate->hosts);
     host_table_done(&gate->users);
+    tls_ticket_keys_unref(gate->ticket_keys);
     free(gate->name);
     free(gate);
 }

@@ -8,6 +8,7 @@
 #include "daemon/host_table.h"
 #include "daemon/limits.h"
 #include "daemon/queue.h"
+#include "streams/tls_tickets.h"
 
 /* Why a client was closed without a session, or out of the queue: counted, said once a minute. */
 enum gate_refusal {
@@ -22,7 +23,8 @@ enum gate_refusal {
 
 struct gate {
     atomic_uint references;
-    char *name; /* owned */
+    char *name;                          /* owned */
+    struct tls_ticket_keys *ticket_keys; /* a reference; NULL: none yet. The control plane's */
     struct limit sessions;
     struct queue queue;
     struct host_table hosts, users;

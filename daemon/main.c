@@ -3,6 +3,7 @@
 #include "daemon/control_plane.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/tls_setup.h"
 
 #include <config.h>
 #include <errno.h>
@@ -83,6 +84,8 @@ static int answer(const struct command_line *command_line, const struct config *
 {
     if (command_line->dump)
         config_dump(config, stdout);
+    else if (!tls_setup_check(config, stderr))
+        return EXIT_FAILURE;
     else
         printf("%s: ok\n", command_line->file ? command_line->file : "built-in default");
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -6,6 +6,7 @@
 #include "daemon/report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- names in whitelists ---- */
 
@@ -94,15 +95,45 @@ static bool make_plans(struct serving *serving, struct serving_change *change)
     return change->plans != NULL;
 }
 
+/* One record for each line of `text`. */
+static void log_lines(const char *text)
+{
+    while (text && *text) {
+        size_t n = strcspn(text, "\n");
+
+        log_message(LOG_LEVEL_ERROR, "configuration", "%.*s", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+/* NULL with the reasons logged. */
+static struct snapshot *make_snapshot(struct serving *serving, struct config *config)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&text, &size);
+    struct snapshot *snapshot;
+
+    if (!errors) {
+        log_lines("no memory");
+        config_unref(config);
+        return NULL;
+    }
+    snapshot = snapshot_new(config, serving->snapshot, errors);
+    fclose(errors);
+    if (!snapshot)
+        log_lines(text);
+    free(text);
+    return snapshot;
+}
+
 bool serving_prepare(struct serving *serving, struct config *config, struct serving_change *ret)
 {
     struct socket_owner owner = {serving->privileges.uid, serving->privileges.gid};
-    struct serving_change change = {.snapshot = snapshot_new(config, serving->snapshot)};
+    struct serving_change change = {.snapshot = make_snapshot(serving, config)};
 
-    if (!change.snapshot) {
-        log_message(LOG_LEVEL_ERROR, "listen", "out of memory");
+    if (!change.snapshot)
         return false;
-    }
     if (!sockets_open(&change.sockets, change.snapshot,
                       serving->snapshot ? &serving->sockets : NULL, serving->workers.count,
                       owner)) {
@@ -146,6 +177,7 @@ void serving_apply(struct serving *serving, struct serving_change *change)
     descriptors_bound_sessions(&serving->workers, config, change->sockets.count);
     sockets_set_modes(&change->sockets, change->snapshot);
     sockets_log(&change->sockets, change->snapshot);
+    snapshot_warn(change->snapshot);
     for (unsigned i = 0; i < serving->workers.count; i++)
         workers_serve(&serving->workers, i, change->plans[i]);
     if (waited_for)

@@ -43,7 +43,7 @@ void session_set_state(struct session *s, enum session_state state)
 {
     if (s->state == SESSION_JUDGING)
         session_stop_judging(s);
-    if (state != SESSION_HANDSHAKE && state != SESSION_JUDGING)
+    if (state >= SESSION_DIALING)
         session_leave_queue(s);
     s->state = (uint8_t)state;
 }
@@ -67,6 +67,9 @@ static void step(struct session *s)
 
     while (again) {
         switch (s->state) {
+        case SESSION_SECURING:
+            again = session_step_securing(s);
+            break;
         case SESSION_HANDSHAKE:
             again = session_step_handshake(s);
             break;
@@ -138,6 +141,7 @@ static void session_free(struct session *s)
 static enum interest client_interest(const struct session *s)
 {
     switch (s->state) {
+    case SESSION_SECURING:
     case SESSION_JUDGING:
         return INTEREST_NONE;
     case SESSION_DIALING:
@@ -222,6 +226,7 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
         return NULL;
     }
     snapshot_ref(listener->snapshot);
+    s->state = SESSION_HANDSHAKE;
     s->worker = worker;
     s->listener = listener;
     s->id = ++worker->next_id * CONFIG_WORKERS_MAX + worker->index;
@@ -258,6 +263,14 @@ bool session_enter_host(struct session *s)
     return false;
 }
 
+void session_begin(struct session *s)
+{
+    if (s->listener->tls && !s->client_secured)
+        session_secure_client(s);
+    else if (s->listener->config->protocols == PROTOCOL_FORWARD)
+        session_forward(s);
+}
+
 /* Whether to listen to it at all. Behind a PROXY header the client is not known yet. */
 static bool admits(const struct snapshot_listener *listener, const struct ip_address *peer)
 {
@@ -284,9 +297,8 @@ void session_start(struct worker *worker, const struct snapshot_listener *listen
     pair_inherited_no_delay(&s->client);
     if (s->expects_proxy_header || session_enter_host(s))
         session_enter_queue(s);
-    if (s->state == SESSION_HANDSHAKE && !s->expects_proxy_header &&
-        listener->config->protocols == PROTOCOL_FORWARD)
-        session_forward(s);
+    if (s->state == SESSION_HANDSHAKE && !s->expects_proxy_header)
+        session_begin(s);
     session_run(s);
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/worker.h"
 
 enum session_state {
+    SESSION_SECURING,  /* TLS with the client */
     SESSION_HANDSHAKE, /* reading the greeting and the request */
     SESSION_JUDGING,   /* who the client is, is being found out */
     SESSION_DIALING,   /* resolving and connecting */
@@ -48,13 +49,14 @@ struct session {
     struct ip_address target_ip; /* as the client gave it */
     struct ip_address asked_ip;  /* the address that it means, also when it came as a name's text */
     uint16_t target_port;
-    uint8_t command;              /* enum socks_command as asked, 0 = none yet */
-    uint8_t state;                /* enum session_state */
-    bool is_queued, on_probation; /* see queue.h */
-    bool expects_proxy_header;    /* before anything else */
-    bool host_counted;            /* has a place in the gate's count of hosts */
-    bool user_counted;            /* and of users */
-    bool by_password;             /* how `user` is known */
+    uint8_t command;                     /* enum socks_command as asked, 0 = none yet */
+    uint8_t state;                       /* enum session_state */
+    bool is_queued, on_probation;        /* see queue.h */
+    bool expects_proxy_header;           /* before anything else */
+    bool host_counted;                   /* has a place in the gate's count of hosts */
+    bool user_counted;                   /* and of users */
+    bool by_password;                    /* how `user` is known */
+    bool client_secured, target_secured; /* their TLS has begun */
     bool keepalive_set;
     bool reset_client, reset_target;     /* how to end */
     const char *protocol;                /* as logged */

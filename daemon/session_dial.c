@@ -113,6 +113,8 @@ bool session_step_dialing(struct session *s)
     if (pair_is_opening(&s->target))
         return false;
     s->address = s->target.peer;
+    if (s->target.state == PAIR_CONNECTED && session_secure_target(s))
+        return true;
     if (s->target.state == PAIR_CONNECTED)
         reply_success(s);
     else

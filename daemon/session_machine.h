@@ -24,6 +24,7 @@ void session_end(struct session *s, struct stream_error error);
 void session_end_with_reset(struct session *s, struct stream_error error);
 
 /* One step in each state. True: something changed that another step may build on. */
+bool session_step_securing(struct session *s);
 bool session_step_handshake(struct session *s);
 bool session_step_dialing(struct session *s);
 bool session_step_relay(struct session *s);
@@ -42,6 +43,17 @@ bool session_leave_queue(struct session *s);
 
 /* session_handshake.c: the answer to what the front end has asked about the client. */
 void session_judged(struct session *s, struct stream_error error);
+
+/* session_tls.c: TLS on the client's side, before the handshake; what it has sent already is the
+ * first of it. */
+void session_secure_client(struct session *s);
+
+/* session_tls.c: TLS on the target's side, if the route wants it. False: it does not, or it is there
+ * already. */
+bool session_secure_target(struct session *s);
+
+/* session.c: the client is known: TLS, or the target at once, or the handshake. */
+void session_begin(struct session *s);
 
 /* session_handshake.c: the client is for the listener's target, whatever it says. */
 void session_forward(struct session *s);

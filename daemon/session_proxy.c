@@ -27,8 +27,7 @@ static bool take_client(struct session *s, const struct proxy_header *header)
     }
     if (!requeue(s) || !session_enter_host(s))
         return false;
-    if (s->listener->config->protocols == PROTOCOL_FORWARD)
-        session_forward(s);
+    session_begin(s);
     return true;
 }
 

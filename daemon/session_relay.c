@@ -12,7 +12,10 @@ static void pump(struct session *s, struct relay_direction *d, struct relay_dire
         progress->moved = s->active = session_now(s);
         break;
     case RELAY_READ_FAILED:
-        session_end_with_reset(s, d->from->error);
+        if (s->listener->config->tls_cut_ends && stream_error_is(&d->from->error, ERROR_TLS_CUT))
+            session_end(s, d->from->error);
+        else
+            session_end_with_reset(s, d->from->error);
         break;
     case RELAY_WRITE_FAILED:
         relay_last_word(reverse, &s->worker->tools);

@@ -78,6 +78,7 @@ uint64_t session_next_look(const struct session *s)
     enum stream_error_id unused;
 
     switch (s->state) {
+    case SESSION_SECURING:
     case SESSION_HANDSHAKE:
     case SESSION_JUDGING: {
         uint64_t due = s->started + (uint64_t)config->handshake_timeout;
@@ -147,6 +148,10 @@ static void end_handshake(struct session *s)
     struct stream_error error = stream_error_of(ERROR_TIMEOUT_HANDSHAKE);
     struct answer answer = {.length = 0};
 
+    if (s->state == SESSION_SECURING) {
+        pair_expire(&s->client);
+        error = s->client.error;
+    }
     if (s->handshake->frontend)
         s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
     if (answer.length)
@@ -163,6 +168,7 @@ void session_look(struct session *s)
     enum stream_error_id error;
 
     switch (s->state) {
+    case SESSION_SECURING:
     case SESSION_HANDSHAKE:
     case SESSION_JUDGING:
         if (now >= s->started + (uint64_t)config->handshake_timeout)

@@ -1,6 +1,8 @@
 /* snapshot.c - putting a snapshot together, and letting it go with its last session. */
 #include "daemon/snapshot.h"
 
+#include "daemon/log.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +16,22 @@ static struct gate *gate_of(const struct snapshot *previous, const struct config
     return gate_new(config);
 }
 
+/* Ticket keys live with the gate: tickets are good over reloads. */
+static bool set_up_tls(struct snapshot_listener *listener, FILE *errors)
+{
+    struct gate *gate = listener->gate;
+
+    if (listener->config->tls.security == SECURITY_NONE)
+        return true;
+    if (!gate->ticket_keys)
+        gate->ticket_keys = tls_ticket_keys_new(gate->name);
+    listener->tls =
+        tls_setup_listener(listener->snapshot->config, listener->config, gate->ticket_keys, errors);
+    return listener->tls;
+}
+
 static bool listener_init(struct snapshot *snapshot, unsigned index,
-                          const struct snapshot *previous)
+                          const struct snapshot *previous, FILE *errors)
 {
     struct snapshot_listener *listener = &snapshot->listeners[index];
 
@@ -25,31 +41,103 @@ static bool listener_init(struct snapshot *snapshot, unsigned index,
     listener->gate = gate_of(previous, listener->config);
     listener->whitelist = whitelist_new(listener->config);
     listener->users_digest = login_digest_of_users(listener->config->users);
-    return listener->gate && listener->whitelist;
+    if (!listener->gate || !listener->whitelist) {
+        fputs("no memory\n", errors);
+        return false;
+    }
+    return set_up_tls(listener, errors);
 }
 
-struct snapshot *snapshot_new(struct config *config, const struct snapshot *previous)
+static bool upstreams_init(struct snapshot *snapshot, FILE *errors)
+{
+    const struct config *config = snapshot->config;
+    bool good = true;
+
+    snapshot->upstream_tls = calloc(config->upstream_count + 1, sizeof(struct tls_context *));
+    if (!snapshot->upstream_tls) {
+        fputs("no memory\n", errors);
+        return false;
+    }
+    for (unsigned i = 0; i < config->upstream_count; i++) {
+        if (config->upstreams[i].tls.security == SECURITY_NONE)
+            continue;
+        snapshot->upstream_tls[i] = tls_setup_upstream(&config->upstreams[i], errors);
+        good = good && snapshot->upstream_tls[i];
+    }
+    return good;
+}
+
+/* All errors, not only the first. */
+static bool snapshot_init(struct snapshot *snapshot, const struct snapshot *previous, FILE *errors)
+{
+    const unsigned count = snapshot->config->listener_count;
+    bool good = true;
+
+    snapshot->listeners = calloc(count, sizeof *snapshot->listeners);
+    if (!snapshot->listeners) {
+        fputs("no memory\n", errors);
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++)
+        good = listener_init(snapshot, i, previous, errors) && good;
+    return upstreams_init(snapshot, errors) && good;
+}
+
+struct snapshot *snapshot_new(struct config *config, const struct snapshot *previous, FILE *errors)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
 
     if (!snapshot) {
+        fputs("no memory\n", errors);
         config_unref(config);
         return NULL;
     }
     atomic_init(&snapshot->references, 1);
     snapshot->config = config;
-    snapshot->listeners = calloc(config->listener_count, sizeof *snapshot->listeners);
-    for (unsigned i = 0; snapshot->listeners && i < config->listener_count; i++) {
-        if (!listener_init(snapshot, i, previous)) {
-            snapshot_unref(snapshot);
-            return NULL;
+    if (snapshot_init(snapshot, previous, errors))
+        return snapshot;
+    snapshot_unref(snapshot);
+    return NULL;
+}
+
+struct tls_context *snapshot_route_tls(const struct snapshot *snapshot,
+                                       const struct config_upstream *route)
+{
+    return route ? snapshot->upstream_tls[route - snapshot->config->upstreams] : NULL;
+}
+
+static void warn_of_chain(const struct config_tls *tls, const char *section, const char *name)
+{
+    if (tls->security != SECURITY_NONE && tls->skip_chain)
+        log_message(LOG_LEVEL_WARNING, "certificate",
+                    "[%s %s] validate_chain = no: anybody's certificate will do", section, name);
+}
+
+void snapshot_warn(const struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+
+        if (!snapshot->listeners[i].tls)
+            continue;
+        warn_of_chain(&listener->tls, "listener", listener->name);
+        tls_setup_warn(tls_names_find(snapshot->listeners[i].tls, ""), "listener", listener->name);
+        for (unsigned j = 0; j < listener->certificate_count; j++) {
+            const struct config_certificate *c = &config->certificates[listener->certificates[j]];
+
+            tls_setup_warn(tls_names_find(snapshot->listeners[i].tls, c->names[0]), "certificate",
+                           c->name);
         }
     }
-    if (!snapshot->listeners) {
-        snapshot_unref(snapshot);
-        return NULL;
+    for (unsigned i = 0; i < config->upstream_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+
+        warn_of_chain(&upstream->tls, "upstream", upstream->name);
+        if (snapshot->upstream_tls[i])
+            tls_setup_warn(snapshot->upstream_tls[i], "upstream", upstream->name);
     }
-    return snapshot;
 }
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
@@ -65,7 +153,11 @@ void snapshot_unref(struct snapshot *snapshot)
     for (unsigned i = 0; snapshot->listeners && i < snapshot->config->listener_count; i++) {
         gate_unref(snapshot->listeners[i].gate);
         whitelist_free(snapshot->listeners[i].whitelist);
+        tls_names_free(snapshot->listeners[i].tls);
     }
+    for (unsigned i = 0; snapshot->upstream_tls && i < snapshot->config->upstream_count; i++)
+        tls_context_unref(snapshot->upstream_tls[i]);
+    free(snapshot->upstream_tls);
     free(snapshot->listeners);
     free(snapshot->ports);
     config_unref(snapshot->config);

@@ -6,6 +6,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/login_cache.h"
+#include "daemon/tls_setup.h"
 #include "daemon/whitelist.h"
 
 struct snapshot;
@@ -18,19 +19,26 @@ struct snapshot_listener {
     struct gate *gate;                /* a reference */
     struct whitelist *whitelist;      /* owned */
     struct login_digest users_digest; /* of its users file's content */
+    struct tls_names *tls;            /* owned; NULL: plain */
 };
 
 struct snapshot {
     atomic_uint references;
     struct config *config; /* a reference */
     struct snapshot_listener *listeners;
+    struct tls_context **upstream_tls; /* one for each upstream; NULL: plain */
     uint16_t *ports; /* on which we listen: what the guard keeps clients from reaching through us */
     unsigned port_count;
 };
 
 /* Takes over the caller's reference to `config`, also when it fails. Listeners that `previous` (or
- * NULL) has by the same name keep their gates. NULL without memory. */
-struct snapshot *snapshot_new(struct config *config, const struct snapshot *previous);
+ * NULL) has by the same name keep their gates. NULL with the reasons in `errors`: no memory, or a
+ * file of TLS that is of no use. */
+struct snapshot *snapshot_new(struct config *config, const struct snapshot *previous, FILE *errors);
+
+/* What connections by this way (or NULL: direct) are secured with; NULL: they are plain. */
+struct tls_context *snapshot_route_tls(const struct snapshot *snapshot,
+                                       const struct config_upstream *route);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
@@ -38,6 +46,9 @@ void snapshot_unref(struct snapshot *snapshot);
 /* The listener that this gate is of; NULL: there is none. */
 const struct snapshot_listener *snapshot_find_gate(const struct snapshot *snapshot,
                                                    const struct gate *gate);
+
+/* Says in the log what its owner should know about certificates. */
+void snapshot_warn(const struct snapshot *snapshot);
 
 /* Before it is served. False without memory. */
 bool snapshot_add_port(struct snapshot *snapshot, uint16_t port);

@@ -56,7 +56,7 @@ enum error_protocol {
     SUBDOMAIN_PROTOCOL_ADDRESS,
     SUBDOMAIN_PROTOCOL_PROXY,
 };
-enum error_auth { SUBDOMAIN_AUTH_PASSWORD = 1, SUBDOMAIN_AUTH_IDENT };
+enum error_auth { SUBDOMAIN_AUTH_PASSWORD = 1, SUBDOMAIN_AUTH_IDENT, SUBDOMAIN_AUTH_CERTIFICATE };
 
 /* An alert's code is its AlertDescription (RFC 8446, 6). */
 enum error_tls {
@@ -115,6 +115,7 @@ enum error_tls {
     ROW(AUTH_PASSWORD_BUSY,           AUTH, SUBDOMAIN_AUTH_PASSWORD, 2, "auth.password.busy", 91, 1, 503) \
     ROW(AUTH_IDENT_NO_ANSWER,         AUTH, SUBDOMAIN_AUTH_IDENT, 1, "auth.ident.no-answer", 92, 0xFF, 403) \
     ROW(AUTH_IDENT_OTHER_USER,        AUTH, SUBDOMAIN_AUTH_IDENT, 2, "auth.ident.other-user", 93, 0xFF, 403) \
+    ROW(AUTH_CERTIFICATE_MISSING,     AUTH, SUBDOMAIN_AUTH_CERTIFICATE, 1, "auth.certificate.missing", 93, 1, 407) \
     ROW(TIMEOUT_HANDSHAKE,            TIMEOUT, 1, 1, "timeout.handshake", 0, 0, 408) \
     ROW(TIMEOUT_IDLE,                 TIMEOUT, 2, 1, "timeout.idle", 0, 0, 0) \
     ROW(TIMEOUT_HALF_CLOSE,           TIMEOUT, 3, 1, "timeout.half-close", 0, 0, 0) \

@@ -54,6 +54,7 @@ static const struct {
     {ERROR_PROTOCOL_PROXY_BAD, "protocol.proxy.bad", 0, 0, 0, 0},
     {ERROR_AUTH_PASSWORD_FAILED, "auth.password.failed", 93, 1, 407, 0},
     {ERROR_AUTH_PASSWORD_BUSY, "auth.password.busy", 91, 1, 503, 0},
+    {ERROR_AUTH_CERTIFICATE_MISSING, "auth.certificate.missing", 93, 1, 407, 0},
     {ERROR_AUTH_IDENT_NO_ANSWER, "auth.ident.no-answer", 92, 0xFF, 403, 0},
     {ERROR_AUTH_IDENT_OTHER_USER, "auth.ident.other-user", 93, 0xFF, 403, 0},
     {ERROR_TIMEOUT_HANDSHAKE, "timeout.handshake", 0, 0, 408, 0},

@@ -1,0 +1,92 @@
+/* session_tls.c - TLS on either side of a session, as its listener and its route want it. */
+#include "daemon/session_machine.h"
+#include "streams/layer_tls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A verified certificate is an identity; where certificates are enough, nobody is asked for more. */
+static void take_certificate(struct session *s)
+{
+    struct layer *layer = pair_find_layer(&s->client, layer_tls_name);
+    const char *name = layer ? layer_tls_peer_common_name(layer) : NULL;
+
+    if (!(s->handshake->auth & AUTH_CERTIFICATE))
+        return;
+    if (!name) {
+        session_end(s, stream_error_of(ERROR_AUTH_CERTIFICATE_MISSING));
+        return;
+    }
+    s->handshake->auth |= AUTH_NONE;
+    if (asprintf(&s->user, "cert:%s", name) < 0) {
+        s->user = NULL;
+        session_end(s, stream_error_connect(ENOMEM));
+        return;
+    }
+    if (gate_enter_user(s->listener->gate, s->user, &s->user_counted))
+        return;
+    gate_count(s->listener->gate, GATE_USER);
+    session_end(s, stream_error_of(ERROR_POLICY_LIMIT_USER));
+}
+
+void session_secure_client(struct session *s)
+{
+    struct layer_tls_options options = {
+        .names = s->listener->tls,
+        .pool = s->worker->tools.pool,
+        .early = buffer_bytes(&s->up.waiting),
+        .early_length = buffer_waiting(&s->up.waiting),
+    };
+    struct layer *layer = layer_tls_new(&options);
+
+    s->client_secured = true;
+    buffer_clear(&s->up.waiting, s->worker->tools.pool);
+    session_set_state(s, SESSION_SECURING);
+    if (!layer || !pair_open_layer(&s->client, layer))
+        session_end(s, stream_error_connect(ENOMEM));
+}
+
+bool session_step_securing(struct session *s)
+{
+    if (pair_is_opening(&s->client))
+        return false;
+    if (s->client.state != PAIR_CONNECTED) {
+        session_end(s, s->client.error);
+        return true;
+    }
+    session_set_state(s, SESSION_HANDSHAKE);
+    take_certificate(s);
+    if (s->state == SESSION_HANDSHAKE)
+        session_begin(s);
+    return true;
+}
+
+/* The name that the target's certificate must be for. `text` is for an address. */
+static const char *peer_name(const struct session *s, char text[ENDPOINT_TEXT_MAX])
+{
+    const char *name = s->route->tls.peer_name;
+
+    if (name)
+        return strcasecmp(name, "none") == 0 ? NULL : name;
+    if (s->asked_ip.family == IP_NONE)
+        return s->target_name;
+    ip_format(&s->asked_ip, text);
+    return text;
+}
+
+bool session_secure_target(struct session *s)
+{
+    struct tls_context *context = snapshot_route_tls(s->listener->snapshot, s->route);
+    char text[ENDPOINT_TEXT_MAX];
+    struct layer_tls_options options = {.context = context, .pool = s->worker->tools.pool};
+    struct layer *layer;
+
+    if (!context || s->target_secured)
+        return false;
+    s->target_secured = true;
+    options.peer_name = peer_name(s, text);
+    layer = layer_tls_new(&options);
+    if (!layer || !pair_open_layer(&s->target, layer))
+        session_end_with_reset(s, stream_error_connect(ENOMEM));
+    return true;
+}

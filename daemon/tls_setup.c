@@ -1,0 +1,157 @@
+/* tls_setup.c - from the rows of a section to options of a context. */
+#include "daemon/tls_setup.h"
+
+#include "daemon/log.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { WARN_DAYS = 14, DAY_SECONDS = 24 * 3600 };
+
+static enum tls_level level_of(int security)
+{
+    static const enum tls_level levels[] = {
+        [SECURITY_NONE] = TLS_LEVEL_NONE,
+        [SECURITY_NEGOTIATED] = TLS_LEVEL_NEGOTIATED,
+        [SECURITY_TLS_1_2] = TLS_LEVEL_1_2,
+        [SECURITY_TLS_1_3] = TLS_LEVEL_1_3,
+    };
+
+    return levels[security];
+}
+
+static struct tls_context_options options_of(const struct config_tls *tls, enum tls_role role)
+{
+    return (struct tls_context_options){
+        .role = role,
+        .level = level_of(tls->security),
+        .certificate = tls->certificate,
+        .private_key = tls->private_key,
+        .ciphers = tls->ciphers,
+        .alpn = tls->alpn,
+        .trust =
+            {
+                .authority = tls->authority,
+                .revoke = tls->revoke,
+                .skip_chain = tls->skip_chain,
+                .allow_expired_certificates = tls->allow_expired_certificates,
+                .allow_expired_roots = tls->allow_expired_roots,
+                .allow_any_root = tls->allow_any_root,
+            },
+    };
+}
+
+/* tls_context_new(), with the section before its reason. */
+static struct tls_context *build(const struct tls_context_options *options, const char *word,
+                                 const char *name, FILE *errors)
+{
+    char *reason = NULL;
+    size_t size;
+    FILE *out = open_memstream(&reason, &size);
+    struct tls_context *context = out ? tls_context_new(options, out) : NULL;
+
+    if (out)
+        fclose(out);
+    if (!context)
+        fprintf(errors, "[%s %s] %.*s\n", word, name, reason ? (int)strcspn(reason, "\n") : 9,
+                reason ? reason : "no memory");
+    free(reason);
+    return context;
+}
+
+/* A [certificate] has its listener's keys, but for its own files and policy. */
+static bool add_certificate(struct tls_names *names, const struct config_listener *listener,
+                            const struct config_certificate *certificate,
+                            struct tls_ticket_keys *ticket_keys, FILE *errors)
+{
+    struct tls_context_options options = options_of(&listener->tls, TLS_SERVER);
+    struct tls_context *context;
+    bool added = true;
+
+    options.certificate = certificate->certificate;
+    options.private_key = certificate->private_key;
+    options.trust.authority = certificate->authority;
+    if (!certificate->authority)
+        options.trust.revoke = NULL;
+    options.ticket_keys = ticket_keys;
+    options.name = certificate->name;
+    context = build(&options, "certificate", certificate->name, errors);
+    for (unsigned i = 0; context && i < certificate->name_count; i++)
+        added = added && tls_names_add(names, certificate->names[i], context);
+    if (!added)
+        fprintf(errors, "[certificate %s] no memory\n", certificate->name);
+    tls_context_unref(context);
+    return context && added;
+}
+
+struct tls_names *tls_setup_listener(const struct config *config,
+                                     const struct config_listener *listener,
+                                     struct tls_ticket_keys *ticket_keys, FILE *errors)
+{
+    struct tls_context_options options = options_of(&listener->tls, TLS_SERVER);
+    struct tls_context *own;
+    struct tls_names *names;
+    bool good;
+
+    options.ticket_keys = ticket_keys;
+    options.name = "";
+    own = build(&options, "listener", listener->name, errors);
+    names = own ? tls_names_new(own) : NULL;
+    good = names != NULL;
+    tls_context_unref(own);
+    for (unsigned i = 0; names && i < listener->certificate_count; i++)
+        good = add_certificate(names, listener, &config->certificates[listener->certificates[i]],
+                               ticket_keys, errors) &&
+               good;
+    if (good)
+        return names;
+    tls_names_free(names);
+    return NULL;
+}
+
+struct tls_context *tls_setup_upstream(const struct config_upstream *upstream, FILE *errors)
+{
+    struct tls_context_options options = options_of(&upstream->tls, TLS_CLIENT);
+
+    options.name = upstream->name;
+    return build(&options, "upstream", upstream->name, errors);
+}
+
+bool tls_setup_check(const struct config *config, FILE *errors)
+{
+    bool good = true;
+
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        struct tls_names *names;
+
+        if (config->listeners[i].tls.security == SECURITY_NONE)
+            continue;
+        names = tls_setup_listener(config, &config->listeners[i], NULL, errors);
+        good = good && names;
+        tls_names_free(names);
+    }
+    for (unsigned i = 0; i < config->upstream_count; i++) {
+        struct tls_context *context;
+
+        if (config->upstreams[i].tls.security == SECURITY_NONE)
+            continue;
+        context = tls_setup_upstream(&config->upstreams[i], errors);
+        good = good && context;
+        tls_context_unref(context);
+    }
+    return good;
+}
+
+void tls_setup_warn(const struct tls_context *context, const char *section, const char *name)
+{
+    int64_t expires = tls_context_expires(context), now = (int64_t)time(NULL);
+    char date[32];
+    time_t at = (time_t)expires;
+    struct tm utc;
+
+    if (expires == 0 || expires > now + WARN_DAYS * DAY_SECONDS)
+        return;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &utc));
+    log_message(LOG_LEVEL_WARNING, "certificate", "[%s %s] the certificate %s %s", section, name,
+                expires > now ? "expires at" : "has expired at", date);
+}
