@@ -60,8 +60,8 @@ static void check_listener(const struct config_listener *l)
     CLAIM(l->address_count > 0);
     for (unsigned i = 0; i < l->address_count; i++)
         CLAIM((l->addresses[i].endpoint.ip.family == IP_NONE) == !!l->addresses[i].unix_path);
-    CLAIM(l->protocols &&
-          !(l->protocols & ~(unsigned)(PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5 | PROTOCOL_HTTP)));
+    CLAIM(l->protocols && !(l->protocols & ~(unsigned)(PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5 |
+                                                       PROTOCOL_HTTP | PROTOCOL_FORWARD)));
     for (unsigned i = 0; i < l->allow_count; i++)
         check_pattern(&l->allow[i]);
     for (unsigned i = 0; i < l->deny_count; i++)

@@ -66,6 +66,34 @@ static bool same_route(const struct config_upstream *a, const struct config_upst
     return a && b ? strcmp(a->name, b->name) == 0 : a == b;
 }
 
+static const char *tls_difference(const struct config_tls *a, const struct config_tls *b)
+{
+    SAME(security);
+    SAME_TEXT(certificate);
+    SAME_TEXT(private_key);
+    SAME_TEXT(authority);
+    SAME_TEXT(revoke);
+    SAME_TEXT(ciphers);
+    SAME_TEXT(alpn);
+    SAME_TEXT(peer_name);
+    SAME(skip_chain);
+    SAME(allow_expired_certificates);
+    SAME(allow_expired_roots);
+    SAME(allow_any_root);
+    return NULL;
+}
+
+static const char *certificate_difference(const struct config_certificate *a,
+                                          const struct config_certificate *b)
+{
+    SAME_TEXT(name);
+    SAME_ITEMS(names, name_count, same_name);
+    SAME_TEXT(certificate);
+    SAME_TEXT(private_key);
+    SAME_TEXT(authority);
+    return NULL;
+}
+
 static const char *upstream_difference(const struct config_upstream *a,
                                        const struct config_upstream *b)
 {
@@ -74,7 +102,7 @@ static const char *upstream_difference(const struct config_upstream *a,
     if (!ip_equal(&a->bind_address, &b->bind_address))
         return "bind_address";
     SAME(connect_timeout);
-    return NULL;
+    return tls_difference(&a->tls, &b->tls);
 }
 
 static const char *listener_difference(const struct config_listener *a,
@@ -92,6 +120,8 @@ static const char *listener_difference(const struct config_listener *a,
     SAME(auth);
     SAME_TEXT(users_file);
     SAME(close_on_removal);
+    SAME_ITEMS(certificates, certificate_count, same_index);
+    SAME(tls_cut_ends);
     SAME(proxy_protocol);
     SAME_ITEMS(proxy_from, proxy_from_count, same_prefix);
     SAME(queue);
@@ -114,7 +144,7 @@ static const char *listener_difference(const struct config_listener *a,
     SAME(idle_timeout);
     SAME(half_close_timeout);
     SAME(keepalive);
-    return NULL;
+    return tls_difference(&a->tls, &b->tls);
 }
 
 static const char *rule_difference(const struct config_rule *a, const struct config_rule *b)
@@ -149,6 +179,9 @@ const char *snapshot_difference(const struct config *a, const struct config *b)
     SAME(drain_timeout);
     SAME(max_files);
     SAME(auth_cache);
+    SAME(certificate_count);
+    for (unsigned i = 0; !difference && i < a->certificate_count; i++)
+        difference = certificate_difference(&a->certificates[i], &b->certificates[i]);
     SAME(upstream_count);
     for (unsigned i = 0; !difference && i < a->upstream_count; i++)
         difference = upstream_difference(&a->upstreams[i], &b->upstreams[i]);

@@ -85,7 +85,7 @@ Test(config_access, no_verdict_follows_from_another_mistake)
     ini_expect_errors(
         "[listener a]\nlisten = 192.0.2.1:1\nauth = passwort\n",
         "p.ini:3: [listener a] auth: this is no valid value: `passwort`; did you mean "
-        "`password`? (accepted: a list of none, password, ident)\n");
+        "`password`? (accepted: a list of none, password, ident, certificate)\n");
     ini_expect_errors("[listener a]\nlisten = 192.0.2.1:1\nallow 127.0.0.1\n",
                       "p.ini:3: [listener a] this is no `key = value`, no [section] and no "
                       "comment\n");

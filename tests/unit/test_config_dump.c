@@ -66,7 +66,16 @@ static const char everything[] =
     "route = out\n"
     "[listener e]\nlisten = [::]:4\nprotocols = forward\nforward_to = [::1]:1\n"
     "[rule second]\naction = route out\n[rule third]\naction = route direct\n"
-    "[upstream out]\ntype = direct\nbind_address = 192.0.2.1\nconnect_timeout = 5s\n";
+    "[upstream out]\ntype = direct\nbind_address = 192.0.2.1\nconnect_timeout = 5s\n"
+    "security = tlsv1.2\npeer_name = none\nciphers = A:B\nalpn = h2, http/1.1\n"
+    "certificate = /c.pem\nprivate_key = /k.pem\nauthority = /a b.pem\nrevoke = /r.pem\n"
+    "validate_chain = off\nallow_expired_certificates = yes\nallow_expired_roots = yes\n"
+    "allow_any_root = yes\n"
+    "[listener f]\nlisten = [::]:5\nsecurity = negotiated\ncertificate = /c\nprivate_key = /k\n"
+    "certificates = one, two\nauthority = /a\nauth = certificate\ntls_cut = end\n"
+    "[certificate one]\nnames = One.example, *.one.example\ncertificate = /c1\nprivate_key = /k1\n"
+    "authority = /a1\n"
+    "[certificate two]\nnames = two.example\ncertificate = /c2\nprivate_key = /k2\n";
 
 static const char *const files[] = {
     everything,
@@ -143,7 +152,20 @@ Test(config_dump, default_is_written_whole)
                            "proxy_protocol = no\n"
                            "proxy_protocol_from = none\n"
                            "forward_to = none\n"
-                           "route = direct\n");
+                           "route = direct\n"
+                           "tls_cut = reset\n"
+                           "security = none\n"
+                           "certificate = none\n"
+                           "private_key = none\n"
+                           "authority = none\n"
+                           "revoke = none\n"
+                           "ciphers = built-in\n"
+                           "validate_chain = yes\n"
+                           "allow_expired_certificates = no\n"
+                           "allow_expired_roots = no\n"
+                           "allow_any_root = no\n"
+                           "alpn = none\n"
+                           "certificates = none\n");
     free(text);
     config_unref(config);
 }
@@ -151,7 +173,8 @@ Test(config_dump, default_is_written_whole)
 Test(config_dump, every_directive_of_this_version_has_a_line)
 {
     struct config *config =
-        ini_load(LISTENER "[rule r]\naction = deny\n[upstream u]\ntype = direct\n");
+        ini_load(LISTENER "[rule r]\naction = deny\n[upstream u]\ntype = direct\n"
+                          "[certificate c]\nnames = a\ncertificate = /a\nprivate_key = /b\n");
     char *text = dump(config), line[64];
 
     for (unsigned i = 0; i < directive_count; i++) {
