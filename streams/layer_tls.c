@@ -39,6 +39,7 @@ struct layer_tls {
     bool was_full;             /* the last read below filled its block */
     bool below_ended;
     bool below_failed;
+    bool has_sent; /* anything at all */
     bool is_open;
     bool got_end;  /* close_notify came */
     bool sent_end; /* close_notify went out, nothing may follow it */
@@ -195,6 +196,7 @@ static int on_send(WOLFSSL *ssl, char *bytes, int n, void *user)
     struct layer_tls *tls = user;
 
     (void)ssl;
+    tls->has_sent = true;
     if (tls->sent_end)
         return n; /* RFC 8446, 6.1: nothing follows close_notify, not even an answer */
     return append(tls, &tls->out, bytes, (size_t)n) ? n : WOLFSSL_CBIO_ERR_GENERAL;
@@ -231,6 +233,21 @@ static struct stream_error reason(struct layer_tls *tls, int code)
         if (library_errors[i].code == code)
             return stream_error_of(library_errors[i].id);
     return stream_error_of(ERROR_TLS_HANDSHAKE_PROTOCOL);
+}
+
+/* wolfSSL leaves some clients without an answer. Before anything else was sent an alert is plain:
+ * type(1)=21 version(2) length(2) | level(1)=fatal description(1). */
+static void send_alert(struct layer_tls *tls)
+{
+    uint8_t alert[] = {21, 3, 3, 0, 2, ALERT_FATAL, 50 /* decode_error */};
+
+    if (tls->has_sent || tls->below_ended)
+        return;
+    if (stream_error_is(tls->layer.error, ERROR_TLS_HANDSHAKE_NO_COMMON_VERSION))
+        alert[6] = 70;
+    else if (stream_error_is(tls->layer.error, ERROR_TLS_HANDSHAKE_NO_COMMON_SUITE))
+        alert[6] = 40;
+    append(tls, &tls->out, alert, sizeof alert);
 }
 
 /* ---- opening */
@@ -330,7 +347,9 @@ static enum io shake_hands(struct layer_tls *tls)
     code = wolfSSL_get_error(tls->ssl, rc);
     if (code == WOLFSSL_ERROR_WANT_READ && !tls->below_ended)
         return IO_AGAIN;
-    return fail(tls, reason(tls, code));
+    fail(tls, reason(tls, code));
+    send_alert(tls);
+    return IO_ERROR;
 }
 
 static enum io tls_open(struct layer *layer)
