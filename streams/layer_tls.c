@@ -28,15 +28,16 @@ struct layer_tls {
     struct buffer_pool *pool;        /* borrowed */
     struct buffer in;                /* read ahead */
     struct buffer out;               /* waits for the layer below */
-    struct tls_judgement *judgement; /* owned; of a server only while it is being opened */
+    struct tls_judgement *judgement; /* owned; gone when open, but with keeps_chain */
     char *peer_name;           /* owned; a client's, to check; a server's: what was asked for */
-    char *common_name;         /* owned; a server's */
+    char *common_name;         /* owned; the peer's */
     struct stream_error later; /* found behind bytes that were handed out first */
     uint8_t fills;             /* in this call */
-    bool is_silent;            /* the layer below has no more, in this call */
-    bool is_paused;            /* reading stopped although it may have */
-    bool is_congested;         /* reading stopped because of what waits to be written */
-    bool was_full;             /* the last read below filled its block */
+    bool keeps_chain;
+    bool is_silent;    /* the layer below has no more, in this call */
+    bool is_paused;    /* reading stopped although it may have */
+    bool is_congested; /* reading stopped because of what waits to be written */
+    bool was_full;     /* the last read below filled its block */
     bool below_ended;
     bool below_failed;
     bool has_sent; /* anything at all */
@@ -320,10 +321,10 @@ static enum io opened(struct layer_tls *tls)
         return fail_of(tls, ERROR_TLS_CERTIFICATE_BAD); /* it finished without asking us */
     tls->is_open = true;
     tls->layer.holds = buffer_waiting(&tls->in) > 0;
-    if (!tls_context_is_server(tls->context))
-        return IO_OK;
     if (judgement->common_name[0])
         tls->common_name = strdup(judgement->common_name);
+    if (tls->keeps_chain)
+        return IO_OK;
     tls_judgement_done(judgement);
     free(judgement);
     tls->judgement = NULL;
@@ -527,6 +528,7 @@ struct layer *layer_tls_new(const struct layer_tls_options *options)
     tls->layer.write_waits = INTEREST_WRITE;
     tls->pool = options->pool;
     tls->names = options->names;
+    tls->keeps_chain = options->keeps_chain;
     if (!options->names)
         tls->context = tls_context_ref(options->context);
     if (options->peer_name)
@@ -584,11 +586,7 @@ const char *layer_tls_server_name(struct layer *layer)
 
 const char *layer_tls_peer_common_name(struct layer *layer)
 {
-    const struct layer_tls *tls = asked(layer);
-
-    if (tls->common_name)
-        return tls->common_name;
-    return tls->judgement && tls->judgement->common_name[0] ? tls->judgement->common_name : NULL;
+    return asked(layer)->common_name;
 }
 
 size_t layer_tls_peer_chain(struct layer *layer, const struct x509_span **ret_chain)

@@ -18,6 +18,7 @@ struct sides {
     const char *client_authority, *server_authority;
     const char *client_revoke, *server_revoke;
     const char *peer_name;
+    bool keeps_chain;
 };
 
 static void set_files(struct tls_context_options *o, const char *certificate, const char *authority,
@@ -57,6 +58,7 @@ static struct tls_ends *shake(struct sides s)
     tls_end_push(ends, &ends->client,
                  (struct layer_tls_options){
                      .context = client,
+                     .keeps_chain = s.keeps_chain,
                      .peer_name = s.peer_name && strcmp(s.peer_name, "none") == 0 ? NULL
                                   : s.peer_name                                   ? s.peer_name
                                                                                   : "server.test"});
@@ -266,7 +268,8 @@ Test(tls_handshake, who_the_peer_is_can_be_asked)
                                      .client_certificate = "alice",
                                      .server_certificate = "by-middle-chain",
                                      .server_authority = "root.pem",
-                                     .peer_name = "SERVER.test."});
+                                     .peer_name = "SERVER.test.",
+                                     .keeps_chain = true});
             const struct x509_span *chain;
             struct x509 cert;
             size_t n;
