@@ -376,12 +376,21 @@ static enum io tls_open(struct layer *layer)
 
 /* ---- open */
 
+/* close_notify with the level of a fatal alert, which says nothing (RFC 8446, 6). */
+static bool is_loud_end(const struct layer_tls *tls)
+{
+    WOLFSSL_ALERT_HISTORY alerts;
+
+    return wolfSSL_get_alert_history(tls->ssl, &alerts) == WOLFSSL_SUCCESS &&
+           alerts.last_rx.level == ALERT_FATAL && alerts.last_rx.code == 0;
+}
+
 /* What stopped reading: nothing more for now (AGAIN), the end, or an error. */
 static enum io stopped(struct layer_tls *tls, int rc)
 {
     int code = wolfSSL_get_error(tls->ssl, rc);
 
-    if (code == ZERO_RETURN || code == WOLFSSL_ERROR_ZERO_RETURN) {
+    if (code == ZERO_RETURN || code == WOLFSSL_ERROR_ZERO_RETURN || is_loud_end(tls)) {
         tls->got_end = true;
         return IO_EOF;
     }
