@@ -148,6 +148,32 @@ Test(tls_layer, a_changed_byte_is_an_error_and_nothing_of_its_record_is_read)
         }
 }
 
+/* Records that nobody encrypted, of every length around the tag's (CVE-2024-0901 was one). */
+Test(tls_layer, records_of_garbage_are_errors_whatever_their_length)
+{
+    fill_bytes();
+    for
+        EACH_LEVEL(i)
+        {
+            for (size_t length = 0; length <= 40; length++) {
+                for (uint8_t type = 20; type <= 24; type++) {
+                    struct tls_ends *ends = tls_ends_talking(levels[i]);
+                    const uint8_t header[] = {type, 3, 3, 0, (uint8_t)length};
+                    size_t n;
+                    enum io result;
+
+                    memcpy(ends->up.bytes, header, sizeof header);
+                    memcpy(ends->up.bytes + sizeof header, bytes, length);
+                    ends->up.end = sizeof header + length;
+                    ends->up.has_ended = true;
+                    result = read_some(&ends->server, &n);
+                    cr_assert_eq(result, IO_ERROR, "type %d, %zu bytes: %d", type, length, result);
+                    free_ends(ends);
+                }
+            }
+        }
+}
+
 Test(tls_layer, nothing_depends_on_how_the_bytes_travel)
 {
     fill_bytes();
