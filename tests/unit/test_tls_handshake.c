@@ -291,6 +291,27 @@ Test(tls_handshake, who_the_peer_is_can_be_asked)
         }
 }
 
+/* `user = cert:alice` is a claim unless an authority stands for it. */
+Test(tls_handshake, a_name_that_any_root_may_have_signed_is_no_name)
+{
+    static const struct tls_trust_options trust[] = {
+        {.allow_any_root = true},
+        {.skip_chain = true},
+    };
+
+    for (size_t i = 0; i < sizeof trust / sizeof trust[0]; i++) {
+        struct tls_ends *ends = shake((struct sides){.server = {.trust = trust[i]},
+                                                     .client_certificate = "alice-other",
+                                                     .server_authority = "root.pem"});
+
+        cr_assert_str_eq(tls_end_error(&ends->server), "none");
+        cr_assert_eq(ends->server.opened, IO_OK);
+        cr_assert_null(layer_tls_peer_common_name(ends->server.top));
+        tls_ends_done(ends);
+        free(ends);
+    }
+}
+
 static const struct {
     const char *certificate, *name;
     bool fits;
