@@ -7,6 +7,7 @@
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -214,6 +215,13 @@ static const struct {
     {UNSUPPORTED_SUITE, ERROR_TLS_HANDSHAKE_NO_COMMON_SUITE},
     {UNKNOWN_ALPN_PROTOCOL_NAME_E, ERROR_TLS_HANDSHAKE_NO_COMMON_ALPN},
     {NO_PEER_CERT, ERROR_TLS_CERTIFICATE_MISSING},
+    {VERIFY_CERT_ERROR, ERROR_TLS_CERTIFICATE_BAD}, /* these before anybody is asked */
+    {MAX_CHAIN_ERROR, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_PARSE_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_VERSION_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_UNKNOWN_OID_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_SIG_OID_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_CRIT_EXT_E, ERROR_TLS_CERTIFICATE_BAD},
 };
 
 /* What made wolfSSL stop. */

@@ -37,15 +37,15 @@ struct layer *layer_tls_new(const struct layer_tls_options *options);
 /* What can be asked of an open layer. Texts and bytes belong to the layer; NULL or 0: there is
  * none. */
 const char *layer_tls_version(struct layer *layer); /* "TLSv1.2", "TLSv1.3" */
-const char *layer_tls_suite(struct layer *layer);   /* "TLS_AES_128_GCM_SHA256" */
+const char *layer_tls_suite(struct layer *layer);   /* as `ciphers` has it */
 const char *layer_tls_alpn(struct layer *layer, size_t *ret_n);
 bool layer_tls_is_resumed(struct layer *layer);
 
 /* The name that the client asked a server for; NULL: none. */
 const char *layer_tls_server_name(struct layer *layer);
 
-/* The subject's common name of the peer's certificate, if one was shown and believed, and it holds
- * nothing but printable ASCII. */
+/* The subject's common name of the peer's certificate, if one was shown and proved by a root of the
+ * bundle, and it holds nothing but printable ASCII. */
 const char *layer_tls_peer_common_name(struct layer *layer);
 
 /* The peer's certificates as DER, its own first: as soon as they were judged, whatever came of it.

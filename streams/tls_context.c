@@ -351,7 +351,8 @@ static void judge(const struct tls_context *context, struct tls_judgement *judge
         judgement->error = stream_error_of(ERROR_TLS_CERTIFICATE_NAME_MISMATCH);
         return;
     }
-    copy_common_name(judgement, &own);
+    if (tls_trust_proves(context->trust))
+        copy_common_name(judgement, &own);
     judgement->error = (struct stream_error){0};
     judgement->is_believed = true;
 }

@@ -291,6 +291,11 @@ bool tls_trust_skips_chain(const struct tls_trust *trust)
     return trust->options.skip_chain;
 }
 
+bool tls_trust_proves(const struct tls_trust *trust)
+{
+    return !trust->options.skip_chain && !trust->options.allow_any_root;
+}
+
 /* ---- loading */
 
 static bool add_root(struct tls_trust *trust, struct x509_span der)

@@ -257,6 +257,77 @@ Test(tls_layer, a_layer_below_that_takes_one_byte_at_a_time_gets_whole_records)
         }
 }
 
+Test(tls_layer, a_handshake_that_can_write_one_byte_at_a_time_completes)
+{
+    struct tls_context *client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+
+    for
+        EACH_LEVEL(i)
+        {
+            struct tls_ends *ends = tls_ends_new();
+            struct tls_context *server = tls_test_context_of((struct tls_context_options){
+                .role = TLS_SERVER,
+                .level = levels[i],
+                .certificate = tls_test_path("by-middle-chain.pem"),
+                .private_key = tls_test_path("by-middle.key"),
+            });
+
+            tls_end_push(ends, &ends->client,
+                         (struct layer_tls_options){.context = client, .peer_name = "server.test"});
+            tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+            tls_context_unref(server);
+            for (int turn = 0; turn < 10000; turn++) {
+                ends->up.takes = ends->down.takes = 1;
+                if (tls_ends_open(ends))
+                    break;
+            }
+            cr_assert_eq(ends->client.opened, IO_OK, "%s", tls_end_error(&ends->client));
+            cr_assert_eq(ends->server.opened, IO_OK, "%s", tls_end_error(&ends->server));
+            free_ends(ends);
+        }
+    tls_context_unref(client);
+}
+
+/* Whenever the layer below fails, its own error is the one that counts. */
+Test(tls_layer, a_reset_below_is_a_reset_at_any_moment)
+{
+    struct tls_context *client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+    struct tls_context *server = tls_test_context(TLS_SERVER, "server", NULL);
+    bool failed = true;
+
+    fill_bytes();
+    for (unsigned at = 1; failed; at++) {
+        struct tls_ends *ends = tls_ends_new();
+        size_t n;
+
+        cr_assert_lt(at, 1000);
+        ends->up.portion = ends->down.portion = 100;
+        ends->up.fails_at = at;
+        tls_end_push(ends, &ends->client,
+                     (struct layer_tls_options){.context = client, .peer_name = "server.test"});
+        tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+        for (int turn = 0; turn < 100 && !tls_ends_open(ends); turn++)
+            ;
+        failed = stream_error_set(&ends->client.error) || stream_error_set(&ends->server.error);
+        if (!failed) {
+            struct layer *top = ends->client.top;
+
+            failed = top->ops->write(top, bytes, 1000, &n) == IO_ERROR;
+            while (!failed && (n = 0, read_some(&ends->server, &n)) == IO_OK)
+                ;
+            failed = failed || stream_error_set(&ends->server.error);
+        }
+        if (failed)
+            cr_assert(stream_error_is(&ends->client.error, ERROR_SYSTEM_WRITE_RESET) ||
+                          stream_error_is(&ends->server.error, ERROR_SYSTEM_READ_RESET),
+                      "call %u: %s, %s", at, tls_end_error(&ends->client),
+                      tls_end_error(&ends->server));
+        free_ends(ends);
+    }
+    tls_context_unref(client);
+    tls_context_unref(server);
+}
+
 Test(tls_layer, records_are_read_ahead_and_written_together)
 {
     struct tls_ends *ends = tls_ends_talking(TLS_LEVEL_1_3);

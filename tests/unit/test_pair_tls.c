@@ -166,6 +166,25 @@ Test(tls_pair, only_an_open_pair_takes_a_layer)
     finish(&s);
 }
 
+Test(tls_pair, what_is_wanted_while_it_opens_counts_when_it_is_open)
+{
+    struct sides s;
+    char out[10];
+    size_t n;
+
+    plain(&s);
+    push(&s, &s.client);
+    pair_want(&s.client, INTEREST_READ);
+    push(&s, &s.server);
+    run_until_open(&s);
+    cr_assert_eq(pair_write(&s.server, "now", 3, &n), IO_OK);
+    events = 0;
+    ev_run(s.client.loop, EVRUN_ONCE);
+    cr_assert_eq(events, 1);
+    cr_assert_eq(pair_read(&s.client, out, sizeof out, &n), IO_OK);
+    finish(&s);
+}
+
 /* The descriptor is silent and half of what came waits in the layer: the loop comes back. */
 Test(tls_pair, bytes_that_a_layer_holds_make_an_event)
 {

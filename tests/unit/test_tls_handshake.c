@@ -1,5 +1,6 @@
 /* test_tls_handshake.c - who gets in: certificates, names, versions, suites and protocols, by real
  * handshakes, with the names of the errors at both ends. */
+#include "tests/unit/folder.h"
 #include "tests/unit/tls_wire.h"
 
 #include <criterion/criterion.h>
@@ -289,6 +290,59 @@ Test(tls_handshake, who_the_peer_is_can_be_asked)
             tls_ends_done(ends);
             free(ends);
         }
+}
+
+/* `user = cert:alice` is a claim unless an authority stands for it. */
+Test(tls_handshake, a_name_that_any_root_may_have_signed_is_no_name)
+{
+    static const struct tls_trust_options trust[] = {
+        {.allow_any_root = true},
+        {.skip_chain = true},
+    };
+
+    for (size_t i = 0; i < sizeof trust / sizeof trust[0]; i++) {
+        struct tls_ends *ends = shake((struct sides){.server = {.trust = trust[i]},
+                                                     .client_certificate = "alice-other",
+                                                     .server_authority = "root.pem"});
+
+        cr_assert_str_eq(tls_end_error(&ends->server), "none");
+        cr_assert_eq(ends->server.opened, IO_OK);
+        cr_assert_null(layer_tls_peer_common_name(ends->server.top));
+        tls_ends_done(ends);
+        free(ends);
+    }
+}
+
+Test(tls_handshake, a_chain_without_end_is_refused, .init = folder_enter, .fini = folder_leave)
+{
+    static const char *const parts[] = {"by-middle.pem", "middle.pem"};
+    FILE *out = fopen("long.pem", "w");
+    struct tls_ends *ends = tls_ends_new();
+    struct tls_context *client, *server;
+
+    for (size_t i = 0; i < 12; i++) {
+        char *text = folder_read(tls_test_path(parts[i > 0]));
+
+        fputs(text, out);
+        free(text);
+    }
+    fclose(out);
+    client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+    server = tls_test_context_of((struct tls_context_options){
+        .role = TLS_SERVER,
+        .level = TLS_LEVEL_NEGOTIATED,
+        .certificate = "long.pem",
+        .private_key = tls_test_path("by-middle.key"),
+    });
+    tls_end_push(ends, &ends->client,
+                 (struct layer_tls_options){.context = client, .peer_name = "server.test"});
+    tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+    tls_ends_open(ends);
+    cr_assert_str_eq(tls_end_error(&ends->client), "tls.certificate.bad");
+    tls_context_unref(client);
+    tls_context_unref(server);
+    tls_ends_done(ends);
+    free(ends);
 }
 
 static const struct {
