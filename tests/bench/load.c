@@ -2,14 +2,16 @@
  * Called by tests/bench/run, which starts one `load target PORT` and then one client process for
  * a measurement:
  *
- *     load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT [--direct | --login USER PASSWORD]
+ *     load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT
+ *          [--direct] [--login USER PASSWORD] [--tls AUTHORITY [--cut]]
  *
  * KIND is a row of `kinds` below; COUNT is its units of work, done over CONNECTIONS at a time;
  * after LIMIT seconds it gives up. --direct: the port is a plain forwarder to the target, so no
- * SOCKS is spoken. --login: each connection logs in (RFC 1929). It prints "ready" when what is not measured is done, waits for a line on
- * stdin, works, prints "done UNITS NANOSECONDS", waits for a second line, closes everything in
- * order, and ends with 0. Anything else (a refused request, a wrong byte, a missing end) ends it
- * with 1 and one line on stderr. It speaks only to 127.0.0.0/8.
+ * SOCKS is spoken. --login: each connection logs in (RFC 1929). --tls: all of it is spoken over TLS
+ * (tls_client.h). --cut: a proxy may end without a close_notify. It prints "ready" when what is not measured is done, waits for a line on stdin,
+ * works, prints "done UNITS NANOSECONDS", waits for a second line, closes everything in order, and
+ * ends with 0. Anything else (a refused request, a wrong byte, a missing end) ends it with 1 and
+ * one line on stderr. It speaks only to 127.0.0.0/8.
  *
  * The client ends first, with a FIN, and waits for the proxy's: then the session is over on both
  * legs, no session overlaps the next one's place, and TIME_WAIT stays on the client's port of
@@ -17,6 +19,7 @@
  * destinations of the second are spread over many addresses of 127/8, so that neither leg runs
  * out of ports. */
 #define _GNU_SOURCE
+#include "tls_client.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -38,13 +41,15 @@
 /* bytes of one exchange */
 #define MESSAGE 64
 
-enum phase { CONNECTING, GREETED, LOGGED_IN, REQUESTED, OPEN, ENDING };
+enum phase { CONNECTING, SECURING, GREETED, LOGGED_IN, REQUESTED, OPEN, ENDING };
 
 struct client {
     int fd;
+    void *tls; /* NULL: plain */
     enum phase phase;
     unsigned index;         /* its place, 0 to CONNECTIONS - 1 */
     bool greeted_by_target; /* its first byte came back: the connection stands up to the target */
+    bool drained;           /* the last read found nothing */
     uint8_t message[MESSAGE];
     size_t got;      /* bytes of the message's echo so far */
     uint64_t length; /* up and down: bytes in all, and done so far; the header is not counted */
@@ -65,6 +70,8 @@ struct kind {
 static const struct kind *kind;
 static uint16_t proxy_port, target_port;
 static bool direct;
+static bool secured;
+static bool may_be_cut;
 static uint8_t login[513];           /* the message of RFC 1929 */
 static size_t login_length;          /* 0: none is wanted */
 static uint64_t units, connections;  /* from the command line */
@@ -81,10 +88,20 @@ static void watch(struct client *c, int operation, uint32_t events)
         die(errno, "epoll_ctl");
 }
 
+static ssize_t client_send(struct client *c, const void *bytes, size_t n)
+{
+    return c->tls ? tls_client.write(c->tls, bytes, n) : send(c->fd, bytes, n, MSG_NOSIGNAL);
+}
+
+static ssize_t client_receive(struct client *c, void *ret_bytes, size_t max)
+{
+    return c->tls ? tls_client.read(c->tls, ret_bytes, max) : recv(c->fd, ret_bytes, max, 0);
+}
+
 /* For messages so small that they always fit into the socket's buffer. */
 static void put(struct client *c, const void *bytes, size_t n)
 {
-    if (send(c->fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
+    if (client_send(c, bytes, n) != (ssize_t)n)
         die(errno, "cannot send %zu bytes", n);
 }
 
@@ -92,7 +109,8 @@ static void put(struct client *c, const void *bytes, size_t n)
  * first. */
 static size_t get(struct client *c, void *ret_bytes, size_t max)
 {
-    ssize_t n = recv(c->fd, ret_bytes, max, 0);
+    ssize_t n = client_receive(c, ret_bytes, max);
+    c->drained = n < 0;
     if (n > 0)
         return n;
     if (n < 0 && errno == EAGAIN)
@@ -136,6 +154,8 @@ static void client_open(struct client *c)
 /* Ends our direction; the connection is over when the other one ends too. */
 static void client_end(struct client *c)
 {
+    if (c->tls)
+        tls_client.end(c->tls);
     if (shutdown(c->fd, SHUT_WR) < 0)
         die(errno, "shutdown");
     c->phase = ENDING;
@@ -160,6 +180,22 @@ static void send_request(struct client *c)
     c->phase = REQUESTED;
 }
 
+static void client_stands(struct client *c)
+{
+    if (!direct) {
+        send_greeting(c);
+        return;
+    }
+    c->phase = OPEN;
+    kind->open(c);
+}
+
+static void client_handshake(struct client *c)
+{
+    if (tls_client.handshake(c->tls))
+        client_stands(c);
+}
+
 static void client_connected(struct client *c)
 {
     int err;
@@ -168,12 +204,13 @@ static void client_connected(struct client *c)
     if (err)
         die(err, "connect to the proxy");
     watch(c, EPOLL_CTL_MOD, EPOLLIN);
-    if (!direct) {
-        send_greeting(c);
+    if (!secured) {
+        client_stands(c);
         return;
     }
-    c->phase = OPEN;
-    kind->open(c);
+    c->tls = tls_client.new(c->fd);
+    c->phase = SECURING;
+    client_handshake(c);
 }
 
 static void client_method(struct client *c)
@@ -233,6 +270,19 @@ static void connect_ended(struct client *c)
         units_begun++;
         client_open(c);
     }
+}
+
+/* --- first: one unit is a new connection up to its first byte's echo, and its end */
+
+static void first_readable(struct client *c)
+{
+    uint8_t back[2];
+    size_t n = get(c, back, sizeof(back));
+    if (n == 0)
+        return;
+    if (n != 1 || back[0] != WIRE_ECHO)
+        die(0, "wrong echo: %zu bytes, 0x%02x", n, back[0]);
+    client_end(c);
 }
 
 /* --- exchange and idle: connections that echoed their first byte; then messages, or nothing */
@@ -316,7 +366,7 @@ static void up_writable(struct client *c)
 {
     while (c->done < c->length) {
         size_t n = c->length - c->done < WIRE_CHUNK ? c->length - c->done : WIRE_CHUNK;
-        ssize_t sent = send(c->fd, wire_pattern(c->index, c->done), n, MSG_NOSIGNAL);
+        ssize_t sent = client_send(c, wire_pattern(c->index, c->done), n);
         if (sent < 0 && errno == EAGAIN)
             return;
         if (sent < 0)
@@ -356,6 +406,7 @@ static void down_readable(struct client *c)
 
 static const struct kind kinds[] = {
     {"connect", connect_open, NULL, NULL, NULL},
+    {"first", echo_open, NULL, first_readable, NULL},
     {"exchange", echo_open, exchange_start, exchange_readable, NULL},
     {"up", bytes_open, up_start, up_readable, up_writable},
     {"down", bytes_open, down_start, down_readable, NULL},
@@ -367,11 +418,17 @@ static const struct kind kinds[] = {
 static void client_ended(struct client *c)
 {
     uint8_t byte;
-    ssize_t n = recv(c->fd, &byte, 1, 0);
+    ssize_t n = client_receive(c, &byte, 1);
     if (n < 0 && errno == EAGAIN)
         return;
-    if (n != 0)
+    if (n != 0 && !(n < 0 && errno == EPROTO && may_be_cut))
         die(n < 0 ? errno : 0, "not the end that was due");
+    if (c->tls) { /* after close_notify comes the FIN */
+        tls_client.free(c->tls);
+        c->tls = NULL;
+        client_ended(c);
+        return;
+    }
     close(c->fd);
     c->fd = -1;
     if (!kind->start)
@@ -380,11 +437,25 @@ static void client_ended(struct client *c)
         ready--;
 }
 
+static void client_open_step(struct client *c)
+{
+    if (kind->writable && c->done < c->length) {
+        kind->writable(c);
+        return;
+    }
+    do
+        kind->readable(c);
+    while (c->tls && c->phase == OPEN && !c->drained);
+}
+
 static void client_step(struct client *c)
 {
     switch (c->phase) {
     case CONNECTING:
         client_connected(c);
+        return;
+    case SECURING:
+        client_handshake(c);
         return;
     case GREETED:
         client_method(c);
@@ -396,10 +467,7 @@ static void client_step(struct client *c)
         client_reply(c);
         return;
     case OPEN:
-        if (kind->writable && c->done < c->length)
-            kind->writable(c);
-        else
-            kind->readable(c);
+        client_open_step(c);
         return;
     case ENDING:
         client_ended(c);
@@ -503,6 +571,32 @@ static void take_login(const char *user, const char *password)
     login_length = 3 + u + p;
 }
 
+/* Whether the arguments from `at` on are options. */
+static bool take_options(char **at)
+{
+    while (*at) {
+        if (strcmp(*at, "--direct") == 0) {
+            direct = true;
+            at += 1;
+        } else if (strcmp(*at, "--login") == 0 && at[1] && at[2]) {
+            take_login(at[1], at[2]);
+            at += 3;
+        } else if (strcmp(*at, "--tls") == 0 && at[1]) {
+            if (!&tls_client)
+                die(0, "built without TLS");
+            tls_client.begin(at[1]);
+            secured = true;
+            at += 2;
+        } else if (strcmp(*at, "--cut") == 0) {
+            may_be_cut = true;
+            at += 1;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     raise_descriptor_limit();
@@ -511,12 +605,9 @@ int main(int argc, char **argv)
         target_run(number(argv[2], 65535));
         return 0;
     }
-    direct = argc == 8 && strcmp(argv[7], "--direct") == 0;
-    if (argc == 10 && strcmp(argv[7], "--login") == 0)
-        take_login(argv[8], argv[9]);
-    if (argc != 7 && !direct && !login_length)
+    if (argc < 7 || !take_options(argv + 7))
         die(0, "usage: load target PORT | load KIND PROXY_PORT TARGET_PORT COUNT CONNECTIONS LIMIT "
-               "[--direct | --login USER PASSWORD]");
+               "[--direct] [--login USER PASSWORD] [--tls AUTHORITY [--cut]]");
     read_arguments(argv);
 
     clients = calloc(connections, sizeof(*clients));
