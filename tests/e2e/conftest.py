@@ -77,15 +77,15 @@ def pairsocks(launch, tmp_path):
     """pairsocks(key=value, ...): a ready daemon, the keys being those of its only listener, `main`.
 
     daemon={...}: keys of [daemon]. listeners={name: {...}}: these listeners instead. rules={name: {...}}: in this
-    order. upstreams={name: {...}}, certificates={name: {...}}. The rest goes to Daemon.
+    order. upstreams={name: {...}}, certificate_sections={name: {...}}. The rest goes to Daemon.
     """
 
-    def start(*, daemon=None, listeners=None, rules=None, upstreams=None, certificates=None, files=None, prefix=(),
-              environment=None, **keys):  # fmt: skip
+    def start(*, daemon=None, listeners=None, rules=None, upstreams=None, certificate_sections=None,
+              files=None, prefix=(), environment=None, **keys):  # fmt: skip
         log_path = tmp_path / f"log{len(os.listdir(tmp_path))}"
         fixed = {"workers": 2, "log_target": f"file:{log_path}"}
         listeners = listeners or {"main": {"listen": "127.0.0.1:0, [::1]:0", **keys}}
-        text = config_text({**fixed, **(daemon or {})}, listeners, rules, upstreams, certificates)
+        text = config_text({**fixed, **(daemon or {})}, listeners, rules, upstreams, certificate_sections)
         return launch(text, log_path=log_path, files=files, prefix=prefix, environment=environment).ready()
 
     return start
