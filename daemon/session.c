@@ -149,6 +149,8 @@ static enum interest client_interest(const struct session *s)
                    ? INTEREST_READ
                    : INTEREST_NONE;
     case SESSION_RELAY:
+        if (s->cut)
+            return INTEREST_NONE;
         return (relay_wants_read(&s->up) ? INTEREST_READ : 0) |
                (relay_wants_write(&s->down) ? INTEREST_WRITE : 0);
     default:
@@ -158,7 +160,7 @@ static enum interest client_interest(const struct session *s)
 
 static enum interest target_interest(const struct session *s)
 {
-    if (s->state != SESSION_RELAY)
+    if (s->state != SESSION_RELAY || s->cut)
         return INTEREST_NONE;
     return (relay_wants_read(&s->down) ? INTEREST_READ : 0) |
            (relay_wants_write(&s->up) ? INTEREST_WRITE : 0);
@@ -183,7 +185,7 @@ static void finish_step(struct session *s)
         return;
     }
     pair_want(&s->client, client_interest(s));
-    if (s->target.state == PAIR_CONNECTED)
+    if (s->target.state == PAIR_CONNECTED || s->target.state == PAIR_ERROR)
         pair_want(&s->target, target_interest(s));
     arm_timer(s);
 }

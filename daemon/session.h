@@ -31,6 +31,7 @@ struct session {
     struct queue_entry place;                 /* in the gate's queue, while `is_queued` */
     struct stream_pair client, target;
     struct relay_direction up, down; /* client to target, target to client */
+    struct relay_direction *cut;     /* it will be reset once its bytes have arrived; NULL: none */
     struct handshake *handshake;     /* owned; NULL once the reply is sent */
     struct password_check *check;    /* while a password is checked */
     struct ident_query *ident;       /* while an identd is asked; owned */

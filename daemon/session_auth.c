@@ -40,9 +40,20 @@ static void fail(struct session *s, enum stream_error_id id)
     session_judged(s, error);
 }
 
+/* Who is known by a certificate may still show a password, and is that user then. */
+static void forget_user(struct session *s)
+{
+    if (s->user_counted)
+        gate_leave_user(s->listener->gate, s->user);
+    s->user_counted = false;
+    free(s->user);
+    s->user = NULL;
+}
+
 /* It is this user: `prefix` says how that is known. */
 static void accept_as(struct session *s, const char *prefix, const char *user, size_t n)
 {
+    forget_user(s);
     s->user = malloc(strlen(prefix) + n + 1);
     if (!s->user) {
         session_judged(s, stream_error_connect(ENOMEM));

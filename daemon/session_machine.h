@@ -44,6 +44,9 @@ bool session_leave_queue(struct session *s);
 /* session_handshake.c: the answer to what the front end has asked about the client. */
 void session_judged(struct session *s, struct stream_error error);
 
+/* session_relay.c: a stream was cut: has all that came of it arrived at the other side? */
+void session_look_at_cut(struct session *s);
+
 /* session_tls.c: TLS on the client's side, before the handshake; what it has sent already is the
  * first of it. */
 void session_secure_client(struct session *s);

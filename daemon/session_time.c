@@ -15,6 +15,9 @@ enum { KEEPALIVE_AFTER_MS = 5000 };
  * side is stuck) is looked at: its reset would go unseen. */
 enum { DEAD_PEER_POLL_MS = 1000 };
 
+/* How often it is looked whether what came before a cut has arrived. */
+enum { CUT_POLL_MS = 20 };
+
 /* While bytes wait for a peer it is looked at so many times within write_timeout: the kernel
  * calls it writable only when a good part of a large buffer is free, and a slow peer that lives
  * takes longer. */
@@ -97,6 +100,8 @@ uint64_t session_next_look(const struct session *s)
     case SESSION_RELAY: {
         uint64_t due = relay_deadline(s, &unused);
 
+        if (s->cut)
+            return session_now(s) + CUT_POLL_MS;
         if (!s->keepalive_set && config->keepalive)
             due = earlier(due, s->replied + KEEPALIVE_AFTER_MS);
         if (has_unwatched(s))
@@ -185,6 +190,10 @@ void session_look(struct session *s)
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_RELAY:
+        if (s->cut) {
+            session_look_at_cut(s);
+            break;
+        }
         if (!s->keepalive_set && now >= s->replied + KEEPALIVE_AFTER_MS)
             keep_alive(s);
         if ((!pair_is_watched(&s->client) && pair_is_dead(&s->client)) ||

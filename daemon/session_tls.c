@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A verified certificate is an identity; where certificates are enough, nobody is asked for more. */
+/* A verified certificate is an identity; where certificates are enough, nobody is asked for more. Who
+ * has none is left to the other ways, if there are any. */
 static void take_certificate(struct session *s)
 {
     struct layer *layer = pair_find_layer(&s->client, layer_tls_name);
@@ -14,9 +15,11 @@ static void take_certificate(struct session *s)
     if (!(s->handshake->auth & AUTH_CERTIFICATE))
         return;
     if (!name) {
-        session_end(s, stream_error_of(ERROR_AUTH_CERTIFICATE_MISSING));
+        if (!(s->handshake->auth & (AUTH_NONE | AUTH_PASSWORD | AUTH_IDENT)))
+            session_end(s, stream_error_of(ERROR_AUTH_CERTIFICATE_MISSING));
         return;
     }
+    s->handshake->auth &= ~(unsigned)AUTH_IDENT; /* it says less */
     s->handshake->auth |= AUTH_NONE;
     if (asprintf(&s->user, "cert:%s", name) < 0) {
         s->user = NULL;

@@ -425,6 +425,11 @@ uint64_t pair_unacknowledged(const struct stream_pair *pair)
     return (uint64_t)bytes;
 }
 
+bool pair_is_flushing(const struct stream_pair *pair)
+{
+    return flush_waits(pair) != 0;
+}
+
 bool pair_is_dead(const struct stream_pair *pair)
 {
     struct tcp_info info;

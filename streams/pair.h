@@ -136,6 +136,9 @@ void pair_set_keepalive(struct stream_pair *pair, int seconds);
  * that falls means a peer that takes something. 0 when unknown. */
 uint64_t pair_unacknowledged(const struct stream_pair *pair);
 
+/* True while a layer has bytes of ours that the descriptor did not take yet. */
+bool pair_is_flushing(const struct stream_pair *pair);
+
 /* True when the peer is found gone (reset) without reading: for the time in which nothing is
  * read. */
 bool pair_is_dead(const struct stream_pair *pair);

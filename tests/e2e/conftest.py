@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import pytest  # noqa: E402
 
-from harness import wait  # noqa: E402
+from harness import tls, wait  # noqa: E402
 from harness.daemon import BINARY, Daemon, config_text  # noqa: E402
 from harness.socks import Client  # noqa: E402
 
@@ -77,14 +77,15 @@ def pairsocks(launch, tmp_path):
     """pairsocks(key=value, ...): a ready daemon, the keys being those of its only listener, `main`.
 
     daemon={...}: keys of [daemon]. listeners={name: {...}}: these listeners instead. rules={name: {...}}: in this
-    order. upstreams={name: {...}}. The rest goes to Daemon.
+    order. upstreams={name: {...}}, certificate_sections={name: {...}}. The rest goes to Daemon.
     """
 
-    def start(*, daemon=None, listeners=None, rules=None, upstreams=None, files=None, prefix=(), environment=None, **keys):
+    def start(*, daemon=None, listeners=None, rules=None, upstreams=None, certificate_sections=None,
+              files=None, prefix=(), environment=None, **keys):  # fmt: skip
         log_path = tmp_path / f"log{len(os.listdir(tmp_path))}"
         fixed = {"workers": 2, "log_target": f"file:{log_path}"}
         listeners = listeners or {"main": {"listen": "127.0.0.1:0, [::1]:0", **keys}}
-        text = config_text({**fixed, **(daemon or {})}, listeners, rules, upstreams)
+        text = config_text({**fixed, **(daemon or {})}, listeners, rules, upstreams, certificate_sections)
         return launch(text, log_path=log_path, files=files, prefix=prefix, environment=environment).ready()
 
     return start
@@ -102,6 +103,19 @@ def dial(keep):
 
     def connect(daemon, *, version=4, address=None, **more):
         return keep(Client.open(address or daemon.address(version), **more))
+
+    return connect
+
+
+@pytest.fixture
+def dial_tls(dial):
+    """dial_tls(daemon): as dial, and secured. `context`: a client's; `name`: what is asked for; the rest as for TlsSocket."""
+
+    def connect(daemon, context=None, *, name=tls.NAME, before=b"", listener="main", more=None, **how):
+        client = dial(daemon, address=daemon.address(4, listener), **how)
+        if before:
+            client.send(before)
+        return tls.secure(client, context or tls.client_context(), name=name, **(more or {}))
 
     return connect
 

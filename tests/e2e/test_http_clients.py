@@ -19,6 +19,7 @@ import pytest
 from harness import wait
 from harness.dns import Scripted
 from harness.targets import Echo, Refusing, Sink, Web
+from harness.tls import make_certificate
 from harness.users import UsersFile
 from harness.wire import endpoint
 
@@ -30,12 +31,7 @@ GOOD, BAD = "alice:s3cret", "alice:wrong"
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     """A file with the key and the certificate of NAME."""
-    folder = tmp_path_factory.mktemp("identity")
-    key, certificate, both = (folder / name for name in ("key.pem", "certificate.pem", "both.pem"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                    "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1,IP:::1",
-                    "-keyout", key, "-out", certificate], check=True, capture_output=True, stdin=subprocess.DEVNULL)  # fmt: skip
-    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    _, certificate, both = make_certificate(tmp_path_factory.mktemp("identity"), names=(NAME,))
     both.with_name("ca.pem").write_bytes(certificate.read_bytes())
     return both
 

@@ -19,11 +19,13 @@ REPORT = re.compile(
 )
 
 
-def config_text(daemon=None, listeners=None, rules=None, upstreams=None):
-    """The text of a file: {"key": value or [values]} of [daemon], and of each listener, rule and upstream by its name."""
+def config_text(daemon=None, listeners=None, rules=None, upstreams=None, certificates=None):
+    """The text of a file: {"key": value or [values]} of [daemon], and of each listener, rule, upstream and certificate by
+    its name."""
     sections = [("daemon", daemon or {})]
     sections += [(f"listener {name}", keys) for name, keys in (listeners or {}).items()]
     sections += [(f"upstream {name}", keys) for name, keys in (upstreams or {}).items()]
+    sections += [(f"certificate {name}", keys) for name, keys in (certificates or {}).items()]
     sections += [(f"rule {name}", keys) for name, keys in (rules or {}).items()]
     lines = []
     for name, keys in sections:

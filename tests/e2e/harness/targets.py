@@ -11,7 +11,7 @@ import socketserver
 import ssl
 import threading
 
-from . import wait
+from . import tls, wait
 from .wire import CHUNK, Wire
 
 
@@ -69,12 +69,12 @@ class Refusing(Target):
 
 
 class Listener(Target):
-    """The test accepts each connection itself."""
+    """The test accepts each connection itself. `context`: a server's TLS."""
 
-    def __init__(self, host="127.0.0.1", *, sock=None, backlog=128, make_socket=socket.socket, buffer=None):
+    def __init__(self, host="127.0.0.1", *, sock=None, backlog=128, make_socket=socket.socket, buffer=None, context=None):
         super().__init__(sock or bound(host, make_socket=make_socket, buffer=buffer))
         self.sock.listen(backlog)
-        self.wires = []
+        self.wires, self.context = [], context
 
     def accept(self, timeout=10):
         self.sock.settimeout(wait.seconds(timeout))
@@ -83,7 +83,7 @@ class Listener(Target):
         except TimeoutError:
             raise AssertionError("nobody connected to the target") from None
         self.wires.append(Wire(conn))
-        return self.wires[-1]
+        return tls.secure(self.wires[-1], self.context, server=True) if self.context else self.wires[-1]
 
     def nobody_came(self, duration=0.3):
         self.sock.settimeout(duration)
@@ -117,10 +117,11 @@ class Silent(Listener):
 
 
 class Serving(Target):
-    """Serves each connection with serve(wire) in a thread; close() ends them and waits for them."""
+    """Serves each connection with serve(wire) in a thread; close() ends them and waits for them. `context`: its TLS."""
 
-    def __init__(self, host="127.0.0.1", *, sock=None, make_socket=socket.socket):
+    def __init__(self, host="127.0.0.1", *, sock=None, make_socket=socket.socket, context=None):
         super().__init__(sock or bound(host, make_socket=make_socket))
+        self.context = context
         self.sock.listen(4096)
         self.lock = threading.Lock()
         self.wires = set()
@@ -144,6 +145,8 @@ class Serving(Target):
     def _serve(self, wire):
         try:
             with contextlib.suppress(OSError, AssertionError):
+                if self.context:
+                    tls.secure(wire, self.context, server=True)
                 self.serve(wire)
         finally:
             with self.lock:
@@ -172,6 +175,8 @@ class Echo(Serving):
     def serve(self, wire):
         while data := wire.sock.recv(CHUNK):
             wire.send(data)
+        if self.context:
+            wire.finish()
 
 
 class Source(Serving):
