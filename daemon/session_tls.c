@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* No protocol is spoken yet that has a word for it; TLS ends as it should. */
+static void close_in_order(struct session *s, enum stream_error_id id)
+{
+    static const struct answer silence = {.length = 0};
+
+    session_refuse(s, stream_error_of(id), &silence);
+}
+
 /* A verified certificate is an identity; where certificates are enough, nobody is asked for more. Who
  * has none is left to the other ways, if there are any. */
 static void take_certificate(struct session *s)
@@ -16,7 +24,7 @@ static void take_certificate(struct session *s)
         return;
     if (!name) {
         if (!(s->handshake->auth & (AUTH_NONE | AUTH_PASSWORD | AUTH_IDENT)))
-            session_end(s, stream_error_of(ERROR_AUTH_CERTIFICATE_MISSING));
+            close_in_order(s, ERROR_AUTH_CERTIFICATE_MISSING);
         return;
     }
     s->handshake->auth &= ~(unsigned)AUTH_IDENT; /* it says less */
@@ -29,7 +37,7 @@ static void take_certificate(struct session *s)
     if (gate_enter_user(s->listener->gate, s->user, &s->user_counted))
         return;
     gate_count(s->listener->gate, GATE_USER);
-    session_end(s, stream_error_of(ERROR_POLICY_LIMIT_USER));
+    close_in_order(s, ERROR_POLICY_LIMIT_USER);
 }
 
 void session_secure_client(struct session *s)

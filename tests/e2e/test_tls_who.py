@@ -76,12 +76,12 @@ def test_each_certificate_has_its_own_policy(pairsocks, dial, target, level, str
 REFUSED = {  # which certificate, with which keys of the listener: the error
     ("alice-other", ""): "unknown-root", ("expired", ""): "expired", ("future", ""): "not-yet-valid", (None, ""): "missing",
     ("self-signed", ""): "unknown-root", ("revoked", "revoke"): "revoked", ("expired-revoked", "revoke allow_expired_certificates"): "revoked",
-    ("alice", "past"): "crl-expired", ("by-fake-chain", ""): "bad", ("revoked", "revoke allow_any_root"): "revoked",
+    ("alice", "past"): "crl-expired", ("by-fake-chain", ""): "unknown-root", ("revoked", "revoke allow_any_root"): "revoked",
     (None, "allow_any_root allow_expired_certificates"): "missing",
 }  # fmt: skip
 BELIEVED = {
     ("alice", ""): "alice", ("alice", "revoke"): "alice", ("revoked", ""): "revoked", ("expired", "allow_expired_certificates"): "expired",
-    ("alice-other", "allow_any_root"): "alice", ("by-middle-chain", ""): "by-middle",
+    ("by-middle-chain", ""): "by-middle",
 }  # fmt: skip
 
 
@@ -116,6 +116,15 @@ def test_who_comes_in_is_known(pairsocks, dial_tls, target, level, case, user):
     client.finish()
     client.expect_end()
     assert daemon.session(client)["user"] == f"cert:{user}"
+
+
+def test_what_no_root_vouches_for_is_nobody(pairsocks, dial_tls, target):
+    """allow_any_root lets the certificate in, and anybody can make one in alice's name."""
+    daemon = pairsocks(**section_of("allow_any_root"))
+    client = dial_tls(daemon, client_context(certificate="alice-other", level=VERSIONS[0]))
+    client.expect_closed()
+    session = daemon.session(client)
+    assert (session["error"], session["user"]) == ("auth.certificate.missing", "-")
 
 
 def test_rules_go_by_certificates(pairsocks, dial_tls, target):
