@@ -327,16 +327,41 @@ static bool start_workers(struct control_plane *cp)
     return started;
 }
 
+static void tell_if_unreadable(const char *file, const char *key, const char *word,
+                               const char *name)
+{
+    if (file && access(file, R_OK) != 0)
+        log_message(LOG_LEVEL_WARNING, "start", "[%s %s] %s = %s: cannot be read again: %s", word,
+                    name, key, file, strerror(errno));
+}
+
+static void tell_unreadable_tls(const struct config_tls *tls, const char *word, const char *name)
+{
+    tell_if_unreadable(tls->certificate, "certificate", word, name);
+    tell_if_unreadable(tls->private_key, "private_key", word, name);
+    tell_if_unreadable(tls->authority, "authority", word, name);
+    tell_if_unreadable(tls->revoke, "revoke", word, name);
+}
+
 /* What the user, or the root directory, takes out of a reload's reach is said while somebody looks. */
 static void tell_unreadable(const struct config *config)
 {
     for (unsigned i = 0; i < config->listener_count; i++) {
-        const char *file = config->listeners[i].users_file;
+        const struct config_listener *listener = &config->listeners[i];
 
-        if (file && access(file, R_OK) != 0)
-            log_message(LOG_LEVEL_WARNING, "start",
-                        "[listener %s] users_file = %s: cannot be read again: %s",
-                        config->listeners[i].name, file, strerror(errno));
+        tell_if_unreadable(listener->users_file, "users_file", "listener", listener->name);
+        tell_unreadable_tls(&listener->tls, "listener", listener->name);
+    }
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        tell_unreadable_tls(&config->upstreams[i].tls, "upstream", config->upstreams[i].name);
+    for (unsigned i = 0; i < config->certificate_count; i++) {
+        const struct config_certificate *certificate = &config->certificates[i];
+
+        tell_if_unreadable(certificate->certificate, "certificate", "certificate",
+                           certificate->name);
+        tell_if_unreadable(certificate->private_key, "private_key", "certificate",
+                           certificate->name);
+        tell_if_unreadable(certificate->authority, "authority", "certificate", certificate->name);
     }
 }
 

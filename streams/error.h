@@ -82,11 +82,11 @@ enum error_tls {
     ROW(SYSTEM_CONNECT_HOST,          SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, EHOSTUNREACH, "system.connect.host-unreachable", 91, 4, 502) \
     ROW(SYSTEM_CONNECT_TIMEOUT,       SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, ETIMEDOUT, "system.connect.timeout", 91, 6, 504) \
     ROW(SYSTEM_CONNECT_OTHER,         SYSTEM, SUBDOMAIN_SYSTEM_CONNECT, ERROR_CODE_ANY, "system.connect.other", 91, 1, 502) \
-    ROW(SYSTEM_READ_RESET,            SYSTEM, SUBDOMAIN_SYSTEM_READ, ECONNRESET, "system.read.reset", 0, 0, 0) \
-    ROW(SYSTEM_READ_OTHER,            SYSTEM, SUBDOMAIN_SYSTEM_READ, ERROR_CODE_ANY, "system.read.other", 0, 0, 0) \
-    ROW(SYSTEM_WRITE_RESET,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ECONNRESET, "system.write.reset", 0, 0, 0) \
+    ROW(SYSTEM_READ_RESET,            SYSTEM, SUBDOMAIN_SYSTEM_READ, ECONNRESET, "system.read.reset", 91, 1, 502) \
+    ROW(SYSTEM_READ_OTHER,            SYSTEM, SUBDOMAIN_SYSTEM_READ, ERROR_CODE_ANY, "system.read.other", 91, 1, 502) \
+    ROW(SYSTEM_WRITE_RESET,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ECONNRESET, "system.write.reset", 91, 1, 502) \
     ROW(SYSTEM_WRITE_TIMEOUT,         SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ETIMEDOUT, "system.write.timeout", 0, 0, 0) \
-    ROW(SYSTEM_WRITE_OTHER,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ERROR_CODE_ANY, "system.write.other", 0, 0, 0) \
+    ROW(SYSTEM_WRITE_OTHER,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ERROR_CODE_ANY, "system.write.other", 91, 1, 502) \
     ROW(SYSTEM_LISTEN_ADDRESS_IN_USE, SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, EADDRINUSE, "system.listen.address-in-use", 0, 0, 0) \
     ROW(SYSTEM_LISTEN_OTHER,          SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, ERROR_CODE_ANY, "system.listen.other", 0, 0, 0) \
     ROW(STREAM_BAD_STATE,             STREAM, 1, 2, "stream.state.bad-state", 91, 1, 502) \
