@@ -7,6 +7,7 @@
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -28,17 +29,19 @@ struct layer_tls {
     struct buffer_pool *pool;        /* borrowed */
     struct buffer in;                /* read ahead */
     struct buffer out;               /* waits for the layer below */
-    struct tls_judgement *judgement; /* owned; of a server only while it is being opened */
+    struct tls_judgement *judgement; /* owned; gone when open, but with keeps_chain */
     char *peer_name;           /* owned; a client's, to check; a server's: what was asked for */
-    char *common_name;         /* owned; a server's */
+    char *common_name;         /* owned; the peer's */
     struct stream_error later; /* found behind bytes that were handed out first */
     uint8_t fills;             /* in this call */
-    bool is_silent;            /* the layer below has no more, in this call */
-    bool is_paused;            /* reading stopped although it may have */
-    bool is_congested;         /* reading stopped because of what waits to be written */
-    bool was_full;             /* the last read below filled its block */
+    bool keeps_chain;
+    bool is_silent;    /* the layer below has no more, in this call */
+    bool is_paused;    /* reading stopped although it may have */
+    bool is_congested; /* reading stopped because of what waits to be written */
+    bool was_full;     /* the last read below filled its block */
     bool below_ended;
     bool below_failed;
+    bool has_sent; /* anything at all */
     bool is_open;
     bool got_end;  /* close_notify came */
     bool sent_end; /* close_notify went out, nothing may follow it */
@@ -195,6 +198,7 @@ static int on_send(WOLFSSL *ssl, char *bytes, int n, void *user)
     struct layer_tls *tls = user;
 
     (void)ssl;
+    tls->has_sent = true;
     if (tls->sent_end)
         return n; /* RFC 8446, 6.1: nothing follows close_notify, not even an answer */
     return append(tls, &tls->out, bytes, (size_t)n) ? n : WOLFSSL_CBIO_ERR_GENERAL;
@@ -211,6 +215,13 @@ static const struct {
     {UNSUPPORTED_SUITE, ERROR_TLS_HANDSHAKE_NO_COMMON_SUITE},
     {UNKNOWN_ALPN_PROTOCOL_NAME_E, ERROR_TLS_HANDSHAKE_NO_COMMON_ALPN},
     {NO_PEER_CERT, ERROR_TLS_CERTIFICATE_MISSING},
+    {VERIFY_CERT_ERROR, ERROR_TLS_CERTIFICATE_BAD}, /* these before anybody is asked */
+    {MAX_CHAIN_ERROR, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_PARSE_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_VERSION_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_UNKNOWN_OID_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_SIG_OID_E, ERROR_TLS_CERTIFICATE_BAD},
+    {ASN_CRIT_EXT_E, ERROR_TLS_CERTIFICATE_BAD},
 };
 
 /* What made wolfSSL stop. */
@@ -231,6 +242,21 @@ static struct stream_error reason(struct layer_tls *tls, int code)
         if (library_errors[i].code == code)
             return stream_error_of(library_errors[i].id);
     return stream_error_of(ERROR_TLS_HANDSHAKE_PROTOCOL);
+}
+
+/* wolfSSL leaves some clients without an answer. Before anything else was sent an alert is plain:
+ * type(1)=21 version(2) length(2) | level(1)=fatal description(1). */
+static void send_alert(struct layer_tls *tls)
+{
+    uint8_t alert[] = {21, 3, 3, 0, 2, ALERT_FATAL, 50 /* decode_error */};
+
+    if (tls->has_sent || tls->below_ended)
+        return;
+    if (stream_error_is(tls->layer.error, ERROR_TLS_HANDSHAKE_NO_COMMON_VERSION))
+        alert[6] = 70;
+    else if (stream_error_is(tls->layer.error, ERROR_TLS_HANDSHAKE_NO_COMMON_SUITE))
+        alert[6] = 40;
+    append(tls, &tls->out, alert, sizeof alert);
 }
 
 /* ---- opening */
@@ -303,10 +329,10 @@ static enum io opened(struct layer_tls *tls)
         return fail_of(tls, ERROR_TLS_CERTIFICATE_BAD); /* it finished without asking us */
     tls->is_open = true;
     tls->layer.holds = buffer_waiting(&tls->in) > 0;
-    if (!tls_context_is_server(tls->context))
-        return IO_OK;
     if (judgement->common_name[0])
         tls->common_name = strdup(judgement->common_name);
+    if (tls->keeps_chain)
+        return IO_OK;
     tls_judgement_done(judgement);
     free(judgement);
     tls->judgement = NULL;
@@ -330,7 +356,9 @@ static enum io shake_hands(struct layer_tls *tls)
     code = wolfSSL_get_error(tls->ssl, rc);
     if (code == WOLFSSL_ERROR_WANT_READ && !tls->below_ended)
         return IO_AGAIN;
-    return fail(tls, reason(tls, code));
+    fail(tls, reason(tls, code));
+    send_alert(tls);
+    return IO_ERROR;
 }
 
 static enum io tls_open(struct layer *layer)
@@ -356,12 +384,21 @@ static enum io tls_open(struct layer *layer)
 
 /* ---- open */
 
+/* close_notify with the level of a fatal alert, which says nothing (RFC 8446, 6). */
+static bool is_loud_end(const struct layer_tls *tls)
+{
+    WOLFSSL_ALERT_HISTORY alerts;
+
+    return wolfSSL_get_alert_history(tls->ssl, &alerts) == WOLFSSL_SUCCESS &&
+           alerts.last_rx.level == ALERT_FATAL && alerts.last_rx.code == 0;
+}
+
 /* What stopped reading: nothing more for now (AGAIN), the end, or an error. */
 static enum io stopped(struct layer_tls *tls, int rc)
 {
     int code = wolfSSL_get_error(tls->ssl, rc);
 
-    if (code == ZERO_RETURN || code == WOLFSSL_ERROR_ZERO_RETURN) {
+    if (code == ZERO_RETURN || code == WOLFSSL_ERROR_ZERO_RETURN || is_loud_end(tls)) {
         tls->got_end = true;
         return IO_EOF;
     }
@@ -508,6 +545,7 @@ struct layer *layer_tls_new(const struct layer_tls_options *options)
     tls->layer.write_waits = INTEREST_WRITE;
     tls->pool = options->pool;
     tls->names = options->names;
+    tls->keeps_chain = options->keeps_chain;
     if (!options->names)
         tls->context = tls_context_ref(options->context);
     if (options->peer_name)
@@ -565,11 +603,7 @@ const char *layer_tls_server_name(struct layer *layer)
 
 const char *layer_tls_peer_common_name(struct layer *layer)
 {
-    const struct layer_tls *tls = asked(layer);
-
-    if (tls->common_name)
-        return tls->common_name;
-    return tls->judgement && tls->judgement->common_name[0] ? tls->judgement->common_name : NULL;
+    return asked(layer)->common_name;
 }
 
 size_t layer_tls_peer_chain(struct layer *layer, const struct x509_span **ret_chain)

@@ -20,6 +20,7 @@ struct layer_tls_options {
     /* A client's: the name or the address that the certificate has to be for, sent as SNI if it is a
      * name. NULL: no check, nothing sent. Copied. */
     const char *peer_name;
+    bool keeps_chain;         /* layer_tls_peer_chain() is asked after opening, too */
     struct buffer_pool *pool; /* borrowed; of the thread that the pair belongs to */
     /* Bytes of the peer that were read before (with a PROXY header): the layer sees them first. */
     const void *early;
@@ -36,19 +37,20 @@ struct layer *layer_tls_new(const struct layer_tls_options *options);
 /* What can be asked of an open layer. Texts and bytes belong to the layer; NULL or 0: there is
  * none. */
 const char *layer_tls_version(struct layer *layer); /* "TLSv1.2", "TLSv1.3" */
-const char *layer_tls_suite(struct layer *layer);   /* "TLS_AES_128_GCM_SHA256" */
+const char *layer_tls_suite(struct layer *layer);   /* as `ciphers` has it */
 const char *layer_tls_alpn(struct layer *layer, size_t *ret_n);
 bool layer_tls_is_resumed(struct layer *layer);
 
 /* The name that the client asked a server for; NULL: none. */
 const char *layer_tls_server_name(struct layer *layer);
 
-/* The subject's common name of the peer's certificate, if one was shown and believed, and it holds
- * nothing but printable ASCII. */
+/* The subject's common name of the peer's certificate, if one was shown and proved by a root of the
+ * bundle, and it holds nothing but printable ASCII. */
 const char *layer_tls_peer_common_name(struct layer *layer);
 
-/* The peer's certificates as DER, its own first. Of a server they are there while the layer is
- * being opened and afterwards; a listener forgets all but the common name, to be small. */
+/* The peer's certificates as DER, its own first: as soon as they were judged, whatever came of it.
+ * When the layer is open they are gone, for an idle connection is to be small, but with
+ * `keeps_chain`. */
 size_t layer_tls_peer_chain(struct layer *layer, const struct x509_span **ret_chain);
 
 /* Asks for new keys in both directions (RFC 8446, 4.6.3); TLS 1.3. False: not now. */

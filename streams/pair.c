@@ -46,7 +46,7 @@ static void watch(struct stream_pair *pair)
 {
     int events = 0;
 
-    if (pair->top) {
+    if (pair->top && pair->state != PAIR_ERROR) {
         if (pair->opens_layer)
             events = pair->top->open_waits;
         else
@@ -212,7 +212,6 @@ bool pair_connect(struct stream_pair *pair, const struct connector_options *opti
 static void stop_opening(struct stream_pair *pair)
 {
     pair->opens_layer = false;
-    pair->interest = INTEREST_NONE;
     watch(pair);
 }
 
@@ -301,13 +300,13 @@ static bool may_read(struct stream_pair *pair, enum io *ret_answer)
 
 static enum io after_read(struct stream_pair *pair, enum io result, bool drained)
 {
-    watch_flush(pair);
     if (result == IO_AGAIN || (drained && !pair->top->holds))
         pair->ready &= (uint8_t)~pair->top->read_waits;
     else if (result == IO_EOF)
         pair->read_status = STREAM_AT_END;
     else if (result == IO_ERROR)
         set_state(pair, PAIR_ERROR);
+    watch_flush(pair);
     return result;
 }
 

@@ -118,7 +118,7 @@ static inline bool pair_ends_by_close(const struct stream_pair *pair)
 }
 
 /* Watches for what a read (INTEREST_READ) or a write (INTEREST_WRITE) waits for; none stops
- * watching. Cheap when nothing changes. */
+ * watching. Cheap when nothing changes. While a layer is being opened it counts for later. */
 void pair_want(struct stream_pair *pair, enum interest interest);
 
 static inline bool pair_is_watched(const struct stream_pair *pair)

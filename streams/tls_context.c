@@ -59,10 +59,19 @@ static WOLFSSL_CTX *new_wolfssl(const struct tls_context_options *options)
         method = is_server ? wolfTLSv1_2_server_method() : wolfTLSv1_2_client_method();
         break;
     case TLS_LEVEL_1_3:
-        method = is_server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method();
+        /* wolfTLSv1_3_client_method() takes the hello of an older server for a broken one. */
+        method = is_server ? wolfTLSv1_3_server_method() : wolfSSLv23_client_method();
         break;
     }
     return method ? wolfSSL_CTX_new(method) : NULL;
+}
+
+static bool set_least_version(struct tls_context *context,
+                              const struct tls_context_options *options)
+{
+    int least = options->level == TLS_LEVEL_1_3 ? WOLFSSL_TLSV1_3 : WOLFSSL_TLSV1_2;
+
+    return wolfSSL_CTX_SetMinVersion(context->wolfssl, least) == WOLFSSL_SUCCESS;
 }
 
 /* ---- the own certificate */
@@ -166,7 +175,8 @@ static bool is_of_tls13(const char *name, size_t n)
     return false;
 }
 
-/* wolfSSL passes over names that it does not know; a user who wrote one should hear of it. */
+/* wolfSSL passes over names that it does not know; a user who wrote one should hear of it. A client
+ * of TLS 1.3 offers suites of 1.2, too: an older server then says that it is older. */
 static bool set_ciphers(struct tls_context *context, const struct tls_context_options *options,
                         FILE *errors)
 {
@@ -341,7 +351,8 @@ static void judge(const struct tls_context *context, struct tls_judgement *judge
         judgement->error = stream_error_of(ERROR_TLS_CERTIFICATE_NAME_MISMATCH);
         return;
     }
-    copy_common_name(judgement, &own);
+    if (tls_trust_proves(context->trust))
+        copy_common_name(judgement, &own);
     judgement->error = (struct stream_error){0};
     judgement->is_believed = true;
 }
@@ -414,8 +425,10 @@ static bool build(struct tls_context *context, const struct tls_context_options 
         fprintf(errors, "the TLS library cannot make a context (memory, random numbers)");
         return false;
     }
-    if (options->level == TLS_LEVEL_NEGOTIATED)
-        wolfSSL_CTX_SetMinVersion(context->wolfssl, WOLFSSL_TLSV1_2);
+    if (!set_least_version(context, options)) {
+        fprintf(errors, "the TLS library does not know this security level");
+        return false;
+    }
     if (!set_ciphers(context, options, errors) || !load_own(context, options, errors))
         return false;
     if (options->role == TLS_SERVER && options->trust.revoke && !options->trust.authority) {

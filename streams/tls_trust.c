@@ -115,7 +115,7 @@ static bool fits(struct search *s, const struct x509 *issuer, bool is_root)
         !may_issue(&s->path, issuer, is_root) || s->tried++ >= LINKS_TRIED_MAX)
         return false;
     link = signed_by(last, issuer);
-    if (link == LINK_BROKEN)
+    if (link == LINK_BROKEN && !is_self_issued(last)) /* that one signed itself */
         s->path.is_broken = true;
     return link == LINK_OK;
 }
@@ -289,6 +289,11 @@ bool tls_trust_judge(const struct tls_trust *trust, const struct x509_span *chai
 bool tls_trust_skips_chain(const struct tls_trust *trust)
 {
     return trust->options.skip_chain;
+}
+
+bool tls_trust_proves(const struct tls_trust *trust)
+{
+    return !trust->options.skip_chain && !trust->options.allow_any_root;
 }
 
 /* ---- loading */

@@ -45,4 +45,7 @@ bool tls_trust_judge(const struct tls_trust *trust, const struct x509_span *chai
 
 bool tls_trust_skips_chain(const struct tls_trust *trust);
 
+/* Does a certificate that was not refused prove who its subject is? Not where any root will do. */
+bool tls_trust_proves(const struct tls_trust *trust);
+
 #endif

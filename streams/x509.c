@@ -237,14 +237,23 @@ static bool read_to_be_signed(struct x509_span in, struct x509 *cert)
     return true;
 }
 
+/* SEQUENCE { what is signed, algorithm, signature }: the first of them. */
+static bool open_signed(struct x509_span in, struct element *ret)
+{
+    struct element outer, rest;
+
+    return next_is(&in, DER_SEQUENCE, &outer) && in.n == 0 &&
+           next_is(&outer.content, DER_SEQUENCE, ret) &&
+           next_is(&outer.content, DER_SEQUENCE, &rest) &&
+           next_is(&outer.content, DER_BIT_STRING, &rest) && outer.content.n == 0;
+}
+
 bool x509_parse(const void *der, size_t n, struct x509 *ret)
 {
     struct x509 cert = {.whole = {der, n}, .path_length = -1, .may_sign = true};
-    struct x509_span in = cert.whole;
-    struct element outer, inner;
+    struct element inner;
 
-    if (!next_is(&in, DER_SEQUENCE, &outer) || in.n ||
-        !next_is(&outer.content, DER_SEQUENCE, &inner) || !read_to_be_signed(inner.content, &cert))
+    if (!open_signed(cert.whole, &inner) || !read_to_be_signed(inner.content, &cert))
         return false;
     *ret = cert;
     return true;
@@ -348,11 +357,10 @@ bool x509_crl_parse(const void *der, size_t n, struct x509_crl *ret)
 {
     struct x509_span in = {der, n};
     struct x509_crl crl = {0};
-    struct element outer, inner, entry, serial;
+    struct element inner, entry, serial;
     struct x509_span entries;
 
-    if (!next_is(&in, DER_SEQUENCE, &outer) || in.n ||
-        !next_is(&outer.content, DER_SEQUENCE, &inner) || !read_list(inner.content, &crl))
+    if (!open_signed(in, &inner) || !read_list(inner.content, &crl))
         return false;
     entries = crl.revoked;
     while (entries.n)

@@ -148,6 +148,32 @@ Test(tls_layer, a_changed_byte_is_an_error_and_nothing_of_its_record_is_read)
         }
 }
 
+/* Records that nobody encrypted, of every length around the tag's (CVE-2024-0901 was one). */
+Test(tls_layer, records_of_garbage_are_errors_whatever_their_length)
+{
+    fill_bytes();
+    for
+        EACH_LEVEL(i)
+        {
+            for (size_t length = 0; length <= 40; length++) {
+                for (uint8_t type = 20; type <= 24; type++) {
+                    struct tls_ends *ends = tls_ends_talking(levels[i]);
+                    const uint8_t header[] = {type, 3, 3, 0, (uint8_t)length};
+                    size_t n;
+                    enum io result;
+
+                    memcpy(ends->up.bytes, header, sizeof header);
+                    memcpy(ends->up.bytes + sizeof header, bytes, length);
+                    ends->up.end = sizeof header + length;
+                    ends->up.has_ended = true;
+                    result = read_some(&ends->server, &n);
+                    cr_assert_eq(result, IO_ERROR, "type %d, %zu bytes: %d", type, length, result);
+                    free_ends(ends);
+                }
+            }
+        }
+}
+
 Test(tls_layer, nothing_depends_on_how_the_bytes_travel)
 {
     fill_bytes();
@@ -229,6 +255,77 @@ Test(tls_layer, a_layer_below_that_takes_one_byte_at_a_time_gets_whole_records)
             cr_assert_eq(read_some(&ends->server, &n), IO_EOF);
             free_ends(ends);
         }
+}
+
+Test(tls_layer, a_handshake_that_can_write_one_byte_at_a_time_completes)
+{
+    struct tls_context *client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+
+    for
+        EACH_LEVEL(i)
+        {
+            struct tls_ends *ends = tls_ends_new();
+            struct tls_context *server = tls_test_context_of((struct tls_context_options){
+                .role = TLS_SERVER,
+                .level = levels[i],
+                .certificate = tls_test_path("by-middle-chain.pem"),
+                .private_key = tls_test_path("by-middle.key"),
+            });
+
+            tls_end_push(ends, &ends->client,
+                         (struct layer_tls_options){.context = client, .peer_name = "server.test"});
+            tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+            tls_context_unref(server);
+            for (int turn = 0; turn < 10000; turn++) {
+                ends->up.takes = ends->down.takes = 1;
+                if (tls_ends_open(ends))
+                    break;
+            }
+            cr_assert_eq(ends->client.opened, IO_OK, "%s", tls_end_error(&ends->client));
+            cr_assert_eq(ends->server.opened, IO_OK, "%s", tls_end_error(&ends->server));
+            free_ends(ends);
+        }
+    tls_context_unref(client);
+}
+
+/* Whenever the layer below fails, its own error is the one that counts. */
+Test(tls_layer, a_reset_below_is_a_reset_at_any_moment)
+{
+    struct tls_context *client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+    struct tls_context *server = tls_test_context(TLS_SERVER, "server", NULL);
+    bool failed = true;
+
+    fill_bytes();
+    for (unsigned at = 1; failed; at++) {
+        struct tls_ends *ends = tls_ends_new();
+        size_t n;
+
+        cr_assert_lt(at, 1000);
+        ends->up.portion = ends->down.portion = 100;
+        ends->up.fails_at = at;
+        tls_end_push(ends, &ends->client,
+                     (struct layer_tls_options){.context = client, .peer_name = "server.test"});
+        tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+        for (int turn = 0; turn < 100 && !tls_ends_open(ends); turn++)
+            ;
+        failed = stream_error_set(&ends->client.error) || stream_error_set(&ends->server.error);
+        if (!failed) {
+            struct layer *top = ends->client.top;
+
+            failed = top->ops->write(top, bytes, 1000, &n) == IO_ERROR;
+            while (!failed && (n = 0, read_some(&ends->server, &n)) == IO_OK)
+                ;
+            failed = failed || stream_error_set(&ends->server.error);
+        }
+        if (failed)
+            cr_assert(stream_error_is(&ends->client.error, ERROR_SYSTEM_WRITE_RESET) ||
+                          stream_error_is(&ends->server.error, ERROR_SYSTEM_READ_RESET),
+                      "call %u: %s, %s", at, tls_end_error(&ends->client),
+                      tls_end_error(&ends->server));
+        free_ends(ends);
+    }
+    tls_context_unref(client);
+    tls_context_unref(server);
 }
 
 Test(tls_layer, records_are_read_ahead_and_written_together)

@@ -2,6 +2,7 @@
 #include "tests/unit/tls_wire.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@ static enum io wire_read(struct layer *layer, void *out, size_t n, size_t *ret_n
     struct wire *wire = ((struct wire_layer *)layer)->from;
     size_t waiting = wire->end - wire->begin;
 
-    wire->reads++;
+    if (++wire->reads + wire->writes == wire->fails_at) {
+        stream_error_keep_first(layer->error, stream_error_read(ECONNRESET));
+        return IO_ERROR;
+    }
     if (wire->again_often && !wire->said_again) {
         wire->said_again = true;
         return IO_AGAIN;
@@ -41,7 +45,10 @@ static enum io wire_write(struct layer *layer, const void *bytes, size_t n, size
 {
     struct wire *wire = ((struct wire_layer *)layer)->to;
 
-    wire->writes++;
+    if (++wire->writes + wire->reads == wire->fails_at) {
+        stream_error_keep_first(layer->error, stream_error_write(ECONNRESET));
+        return IO_ERROR;
+    }
     if (n > wire->takes)
         n = wire->takes;
     if (n > WIRE_MAX - wire->end)
