@@ -11,10 +11,11 @@ import tempfile
 
 import pytest
 
+from harness import tls
 from harness.daemon import config_text
 from harness.dns import A, Scripted
 from harness.socks import Client, greeting
-from harness.targets import Listener
+from harness.targets import Echo, Listener
 
 NOBODY = pwd.getpwnam("nobody")
 # A sanitizer's leak check needs /proc, which no chroot of ours has.
@@ -192,7 +193,31 @@ def test_a_users_file_that_the_user_cannot_read_again_is_told(serving, folder, m
     reload(daemon, event="reloaded" if mode == 0o644 else "reload_failed")
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_key_that_the_user_cannot_read_again_is_told(serving, folder, mode):
+    """It serves with what was read as root; a reload fails, and changes nothing."""
+    key, target = folder / "key.pem", Echo()
+    shutil.copy(tls.key("server"), key)
+    key.chmod(mode)
+    daemon = serving(user="nobody", listener={**tls.keys(), "private_key": key})
+    warnings = [record["message"] for record in daemon.records(event="start", level="warning")]
+    assert len(warnings) == (mode == 0o600)
+    assert all(f"[listener main] private_key = {key}: " in text and "Permission denied" in text for text in warnings)
+    reload(daemon, event="reloaded" if mode == 0o644 else "reload_failed")
+    with target, Client.open(daemon.address()) as client:
+        tls.secure(client, tls.client_context(), name=tls.NAME).connect("socks5", target.host, target.port)
+
+
 # --- chroot
+
+
+def test_in_a_chroot_tls_is_served_and_files_out_of_reach_are_told(serving, root):
+    daemon = serving(user="nobody", chroot=root, listener=tls.keys())
+    warnings = [record["message"] for record in daemon.records(event="start", level="warning")]
+    assert len(warnings) == 2 and all("No such file" in text for text in warnings)
+    reload(daemon, event="reload_failed")
+    with Echo() as target, Client.open(daemon.address()) as client:
+        tls.secure(client, tls.client_context(), name=tls.NAME).connect("socks5", target.host, target.port)
 
 
 def test_every_thread_serves_inside_the_root_as_the_user(serving, root, keep):

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import signal
 import socket
 import ssl
 import threading
@@ -333,6 +334,86 @@ def test_abandoned_handshakes_leave_nothing(served, dial, dial_tls, keep):
     dial_tls(served).connect("socks5", target.host, target.port)
 
 
+def test_who_is_silent_takes_no_place_from_other_hosts(pairsocks, dial, keep):
+    """The queue counts handshakes of TLS, too."""
+    target = keep(Echo())
+    daemon = pairsocks(**keys(), queue=4)
+    silent = [dial(daemon) for _ in range(12)]
+    client = dial(daemon, source="127.0.0.2")
+    secure(client, client_context(), name=tls.NAME).connect("socks5", target.host, target.port)
+    closed = [client for client in silent if not client.is_quiet(0.05)]
+    assert len(closed) >= 8
+
+
+def test_a_handshake_over_a_reload(pairsocks, dial, keep):
+    """Begun under one configuration, ended under the next one."""
+    target = keep(Echo())
+    daemon = pairsocks(**keys())
+
+    class Paused:
+        """Reloads in the middle of the ClientHello."""
+
+        def __init__(self, sock):
+            self.sock, self.done = sock, False
+
+        def sendall(self, data):
+            if not self.done:
+                self.sock.sendall(data[:50])
+                daemon.reload()
+                data, self.done = data[50:], True
+            self.sock.sendall(data)
+
+        def __getattr__(self, name):
+            return getattr(self.sock, name)
+
+    client = dial(daemon)
+    client.sock = Paused(client.sock)
+    secure(client, client_context(), name=tls.NAME).connect("socks5", target.host, target.port)
+
+
+def test_sessions_finish_when_the_daemon_drains(pairsocks, dial, dial_tls, keep):
+    target = keep(Echo())
+    daemon = pairsocks(**keys(), handshake_timeout="1s")
+    client = dial_tls(daemon)
+    client.connect("socks5", target.host, target.port)
+    lazy = dial(daemon)
+    lazy.send(hello()[:20])
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_for(event="drain")
+    client.send(b"the last")
+    assert client.read(8) == b"the last"
+    client.finish()
+    client.expect_end()
+    lazy.expect_closed()
+    assert daemon.exit_code() == 0
+
+
+def test_who_takes_nothing_is_cut(pairsocks, dial_tls, keep):
+    """A secured client that does not read: write_timeout, and what waits for it is bounded."""
+    target = keep(Listener())
+    daemon = pairsocks(**keys(), protocols="forward", forward_to=f"{target.host}:{target.port}", write_timeout="700ms")
+    client = dial_tls(daemon)
+    wire = target.accept()
+    assert wire.push(1 << 28, stall=0.3) < 1 << 27
+    assert daemon.session(client)["error"] == "system.write.timeout"
+
+
+def test_on_a_unix_socket(pairsocks, keep, tmp_path):
+    target = keep(Echo())
+    pairsocks(listen=f"unix:{tmp_path}/s", **keys())
+    sock = keep(socket.socket(socket.AF_UNIX))
+    sock.settimeout(wait.seconds(10))
+    sock.connect(f"{tmp_path}/s")
+    inside = tls.TlsSocket(sock, client_context(), name=tls.NAME)
+    inside.sendall(http.connect(target.host, target.port))
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        got += inside.recv(100)
+    assert got == http.ESTABLISHED
+    inside.sendall(b"x")
+    assert inside.recv(1) == b"x"
+
+
 # --- streams that are cut
 
 
@@ -384,7 +465,10 @@ def test_what_was_sent_before_the_cut_reaches_a_slow_target(pairsocks, dial_tls,
 def test_a_target_that_resets_resets_a_secured_client(forwarding):
     daemon = forwarding("tls to plain")
     client = daemon.dial()
-    daemon.target.accept().reset()
+    target = daemon.target.accept()
+    target.send(b"x")
+    assert client.read(1) == b"x"
+    target.reset()
     client.expect_reset()
     assert daemon.session(client)["error"] == "system.read.reset"
 

@@ -215,6 +215,16 @@ def test_openssl_is_told_by_alert_what_is_wrong(pairsocks, s_client):
     assert "alert number 70" in s_client(daemon, "-tls1_2", check=False).text
 
 
+def test_openssl_is_asked_to_begin_again(pairsocks, run):
+    """HelloRetryRequest: its first key share is for a group that we have not. The name still chooses."""
+    certificates = {"a": {"names": "other.test", **own("second")}}
+    daemon = pairsocks(listen="127.0.0.1:0", **keys(certificates="a"), certificate_sections=certificates)
+    for name, subject in (("other.test", "second"), (tls.NAME, "server")):
+        text = run("openssl", "s_client", "-connect", endpoint(daemon.address()), "-tls1_3", "-groups", "X448:P-256", "-msg",
+                   "-servername", name, check=False).text  # fmt: skip
+        assert text.count(", ClientHello") == 2 and f"subject=CN = {subject}\n" in text and "New, TLSv1.3" in text, text
+
+
 def test_there_is_no_early_data_and_no_compression(served, s_client):
     text = s_client(served, "-tls1_3", check=False).text
     assert "Max Early Data: 0" in text or "Early data was not sent" in text
