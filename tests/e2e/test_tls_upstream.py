@@ -82,16 +82,16 @@ FORGIVE = {"expired certificates": {"allow_expired_certificates": "yes"}, "expir
 CERTIFICATES = ("server", "server-rsa", "expired", "future", "revoked", "expired-revoked", "by-other", "by-other-chain", "self-signed",
                 "by-fake-chain", "by-middle", "by-middle-chain", "by-middle-expired-chain", "by-leaf-chain", "client-only")  # fmt: skip
 OWN_ERROR = {"expired": "expired", "future": "not-yet-valid", "by-other": "unknown-root", "by-other-chain": "unknown-root",
-             "self-signed": "unknown-root", "by-fake-chain": "bad", "by-middle": "unknown-root", "by-middle-expired-chain": "expired",
+             "self-signed": "unknown-root", "by-fake-chain": "unknown-root", "by-middle": "unknown-root", "by-middle-expired-chain": "expired",
              "by-leaf-chain": "unknown-root", "client-only": "bad", "expired-revoked": "expired"}  # fmt: skip
 
 
 def oracle(certificate, keys):
-    """The error's last word; None: it is believed. No list first, then lists, then dates; what is broken is broken."""
+    """The error's last word; None: it is believed. First the root, then lists, then dates."""
     error = OWN_ERROR.get(certificate)
     if keys.get("validate_chain") == "no":
         return None
-    if certificate == "by-fake-chain" or error == "unknown-root" and not keys.get("allow_any_root"):
+    if error == "unknown-root" and not keys.get("allow_any_root"):
         return error
     if "revoke" in keys:
         if "revoked" in certificate:
