@@ -59,7 +59,8 @@ static struct tls_context *build(const struct tls_context_options *options, cons
     return context;
 }
 
-/* A [certificate] has its listener's keys, but for its own files and policy. */
+/* A [certificate] has its listener's keys, but for its own files and policy. `names` NULL: it is only
+ * looked whether it could be served. */
 static bool add_certificate(struct tls_names *names, const struct config_listener *listener,
                             const struct config_certificate *certificate,
                             struct tls_ticket_keys *ticket_keys, FILE *errors)
@@ -76,7 +77,7 @@ static bool add_certificate(struct tls_names *names, const struct config_listene
     options.ticket_keys = ticket_keys;
     options.name = certificate->name;
     context = build(&options, "certificate", certificate->name, errors);
-    for (unsigned i = 0; context && i < certificate->name_count; i++)
+    for (unsigned i = 0; context && names && i < certificate->name_count; i++)
         added = added && tls_names_add(names, certificate->names[i], context);
     if (!added)
         fprintf(errors, "[certificate %s] no memory\n", certificate->name);
@@ -99,7 +100,7 @@ struct tls_names *tls_setup_listener(const struct config *config,
     names = own ? tls_names_new(own) : NULL;
     good = names != NULL;
     tls_context_unref(own);
-    for (unsigned i = 0; names && i < listener->certificate_count; i++)
+    for (unsigned i = 0; i < listener->certificate_count; i++)
         good = add_certificate(names, listener, &config->certificates[listener->certificates[i]],
                                ticket_keys, errors) &&
                good;

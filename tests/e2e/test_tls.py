@@ -394,7 +394,8 @@ def test_who_takes_nothing_is_cut(pairsocks, dial_tls, keep):
     daemon = pairsocks(**keys(), protocols="forward", forward_to=f"{target.host}:{target.port}", write_timeout="700ms")
     client = dial_tls(daemon)
     wire = target.accept()
-    assert wire.push(1 << 28, stall=0.3) < 1 << 27
+    with contextlib.suppress(ConnectionError):  # it may be cut already
+        assert wire.push(1 << 28, stall=0.3) < 1 << 27
     assert daemon.session(client)["error"] == "system.write.timeout"
 
 

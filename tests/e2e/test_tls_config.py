@@ -110,7 +110,7 @@ def test_every_section_is_looked_at(check, broken):
     missing = {"certificate": broken / "missing", "private_key": broken / "missing"}
     said = check({**keys(), **missing, "certificates": "a"}, certificates={"a": {"names": "a.test", **missing}},
                  upstreams={"out": {"type": "direct", "security": "tlsv1.3", "authority": broken / "missing"}})  # fmt: skip
-    assert "[listener main] " in said and "[upstream out] " in said
+    assert [line.split("]")[0] for line in said.splitlines()] == ["[listener main", "[certificate a", "[upstream out"], said
 
 
 def test_a_listener_needs_a_certificate_and_its_key(check):
