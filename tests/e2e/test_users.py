@@ -81,18 +81,18 @@ def talks(session):
 
 # --- the cache of good logins
 
-HASH = 0.08  # seconds
-CACHED = 0.04  # less than any hash takes
+HASH = 0.12  # seconds, as far as it can be foreseen
+CACHED = 0.05  # less than such a hash takes on any day, and more than a login without one
 
 
 @pytest.mark.figures
 def test_a_second_login_is_not_hashed_again_whoever_asks(guarded):
     daemon = guarded(setting=slow(HASH))
-    assert try_login(daemon, "alice", ALICE)[1] >= HASH * 0.9
+    assert try_login(daemon, "alice", ALICE)[1] > CACHED
     for source in ("127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.3"):
         status, took = try_login(daemon, "alice", ALICE, source)
         assert status == 0 and took < CACHED, f"{took:.3f} s"
-    assert try_login(daemon, "bob", BOB)[1] >= HASH * 0.9, "bob's own login was never hashed"
+    assert try_login(daemon, "bob", BOB)[1] > CACHED, "bob's own login was never hashed"
 
 
 @pytest.mark.figures
@@ -100,13 +100,13 @@ def test_a_wrong_password_is_hashed_each_time(guarded):
     daemon = guarded(setting=slow(HASH))
     for number in range(3):
         status, took = try_login(daemon, "alice", "wrong", f"127.0.0.{number + 2}")
-        assert status == 1 and took >= HASH * 0.9
+        assert status == 1 and took > CACHED
 
 
 @pytest.mark.figures
 def test_without_a_cache_every_login_is_hashed(guarded):
     daemon = guarded(setting=slow(HASH), daemon={"auth_cache": 0})
-    assert all(try_login(daemon, "alice", ALICE)[1] >= HASH * 0.9 for _ in range(3))
+    assert all(try_login(daemon, "alice", ALICE)[1] > CACHED for _ in range(3))
 
 
 @pytest.mark.figures
@@ -115,7 +115,7 @@ def test_a_cached_login_is_forgotten_after_auth_cache_though_it_is_used(guarded)
     try_login(daemon, "alice", ALICE)
     start = time.monotonic()
     assert try_login(daemon, "alice", ALICE)[1] < CACHED
-    wait.until(lambda: try_login(daemon, "alice", ALICE)[1] >= HASH * 0.9, "a login that is hashed", timeout=5)
+    wait.until(lambda: try_login(daemon, "alice", ALICE)[1] > CACHED, "a login that is hashed", timeout=5)
     assert time.monotonic() - start >= 0.8
 
 
@@ -125,7 +125,7 @@ def test_a_reload_that_switches_the_cache_off_is_in_force_at_once(guarded):
     try_login(daemon, "alice", ALICE)
     assert try_login(daemon, "alice", ALICE)[1] < CACHED
     reload_with(daemon, "auth_cache = 1h", "auth_cache = 0")
-    assert try_login(daemon, "alice", ALICE)[1] >= HASH * 0.9
+    assert try_login(daemon, "alice", ALICE)[1] > CACHED
 
 
 @pytest.mark.figures
