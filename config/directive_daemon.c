@@ -58,36 +58,19 @@ static bool server_format(const char *text, char out[ENDPOINT_TEXT_MAX])
     return true;
 }
 
-/* The field is one text of them all, separated by commas. */
+/* The field is one text of them all. */
 static bool parse_nameserver(const struct directive *d, void *field, struct directive_input *input)
 {
-    char **servers = field, *joined, server[ENDPOINT_TEXT_MAX];
+    char server[ENDPOINT_TEXT_MAX];
 
     if (!server_format(input->text, server)) {
         input->wrong = "this is no address";
         return false;
     }
-    if (asprintf(&joined, "%s%s%s", *servers ? *servers : "", *servers ? "," : "", server) < 0)
-        return directive_no_memory(input);
-    free(*servers);
-    *servers = joined;
-    return true;
-}
-
-static void format_nameservers(const struct directive *d, const void *field,
-                               struct directive_output *output)
-{
-    const char *at = *(char *const *)field;
-
-    while (at && *at) {
-        size_t n = strcspn(at, ",");
-
-        directive_put(output, "%.*s", (int)n, at);
-        at += n + (at[n] == ',');
-    }
+    return directive_join_text(field, server, input);
 }
 
 const struct directive_type type_nameservers = {
     .parse = parse_nameserver,
-    .format = format_nameservers,
+    .format = directive_format_joined,
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool store(void *field, struct directive_input *input)
+bool directive_store_text(void *field, struct directive_input *input)
 {
     char *copy = strdup(input->text);
 
@@ -14,8 +14,8 @@ static bool store(void *field, struct directive_input *input)
     return true;
 }
 
-static void format_text(const struct directive *d, const void *field,
-                        struct directive_output *output)
+void directive_format_text(const struct directive *d, const void *field,
+                           struct directive_output *output)
 {
     const char *text = *(char *const *)field;
 
@@ -23,10 +23,34 @@ static void format_text(const struct directive *d, const void *field,
         directive_put(output, "%s", text);
 }
 
+bool directive_join_text(void *field, const char *item, struct directive_input *input)
+{
+    char **texts = field, *joined;
+
+    if (asprintf(&joined, "%s%s%s", *texts ? *texts : "", *texts ? "," : "", item) < 0)
+        return directive_no_memory(input);
+    free(*texts);
+    *texts = joined;
+    return true;
+}
+
+void directive_format_joined(const struct directive *d, const void *field,
+                             struct directive_output *output)
+{
+    const char *at = *(char *const *)field;
+
+    while (at && *at) {
+        size_t n = strcspn(at, ",");
+
+        directive_put(output, "%.*s", (int)n, at);
+        at += n + (at[n] == ',');
+    }
+}
+
 /* A user or group by name or number. What passwd(5) cannot hold is none, nor is a list of them. */
 static bool parse_account(const struct directive *d, void *field, struct directive_input *input)
 {
-    return !strpbrk(input->text, " \t:,/") && store(field, input);
+    return !strpbrk(input->text, " \t:,/") && directive_store_text(field, input);
 }
 
 static void accepts_account(const struct directive *d, FILE *out)
@@ -36,7 +60,7 @@ static void accepts_account(const struct directive *d, FILE *out)
 
 const struct directive_type type_account = {
     .parse = parse_account,
-    .format = format_text,
+    .format = directive_format_text,
     .accepts = accepts_account,
 };
 
@@ -46,7 +70,7 @@ static bool parse_path(const struct directive *d, void *field, struct directive_
         input->wrong = "the path must begin with `/`";
         return false;
     }
-    return store(field, input);
+    return directive_store_text(field, input);
 }
 
 static void accepts_path(const struct directive *d, FILE *out)
@@ -56,7 +80,7 @@ static void accepts_path(const struct directive *d, FILE *out)
 
 const struct directive_type type_path = {
     .parse = parse_path,
-    .format = format_text,
+    .format = directive_format_text,
     .accepts = accepts_path,
 };
 
@@ -70,13 +94,13 @@ static bool parse_user(const struct directive *d, void *field, struct directive_
         size_t n = strlen(prefixes[i]);
 
         if (strncmp(input->text, prefixes[i], n) == 0)
-            return input->text[n] && store(field, input);
+            return input->text[n] && directive_store_text(field, input);
     }
-    return !strchr(input->text, ':') && store(field, input);
+    return !strchr(input->text, ':') && directive_store_text(field, input);
 }
 
 const struct directive_type type_user = {
     .item = sizeof(char *),
     .parse = parse_user,
-    .format = format_text,
+    .format = directive_format_text,
 };

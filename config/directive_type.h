@@ -34,6 +34,18 @@ const struct config *directive_config(const struct directive_output *output);
 /* Answers "no memory" through the input. */
 bool directive_no_memory(struct directive_input *input);
 
+/* What types share. A char * field: one text (stored as a copy), or several that are joined by commas,
+ * and are written a line each. An int field of the row's words. */
+bool directive_store_text(void *field, struct directive_input *input);
+void directive_format_text(const struct directive *directive, const void *field,
+                           struct directive_output *output);
+bool directive_join_text(void *field, const char *item, struct directive_input *input);
+void directive_format_joined(const struct directive *directive, const void *field,
+                             struct directive_output *output);
+void directive_format_word(const struct directive *directive, const void *field,
+                           struct directive_output *output);
+void directive_accept_words(const struct directive *directive, FILE *out);
+
 /* directive_number.c: int64_t fields */
 extern const struct directive_type type_number, type_duration, type_mode;
 

@@ -15,7 +15,7 @@ static const struct word *find(const struct directive *d, struct directive_input
     return NULL;
 }
 
-static void accepts_words(const struct directive *d, FILE *out)
+void directive_accept_words(const struct directive *d, FILE *out)
 {
     const char *comma = "";
 
@@ -46,7 +46,7 @@ static void format_bool(const struct directive *d, const void *field,
 const struct directive_type type_bool = {
     .parse = parse_bool,
     .format = format_bool,
-    .accepts = accepts_words,
+    .accepts = directive_accept_words,
 };
 
 static bool parse_word(const struct directive *d, void *field, struct directive_input *input)
@@ -59,16 +59,16 @@ static bool parse_word(const struct directive *d, void *field, struct directive_
     return true;
 }
 
-static void format_word(const struct directive *d, const void *field,
-                        struct directive_output *output)
+void directive_format_word(const struct directive *d, const void *field,
+                           struct directive_output *output)
 {
     directive_put(output, "%s", words_text(d->words, *(const int *)field));
 }
 
 const struct directive_type type_word = {
     .parse = parse_word,
-    .format = format_word,
-    .accepts = accepts_words,
+    .format = directive_format_word,
+    .accepts = directive_accept_words,
 };
 
 static bool parse_bits(const struct directive *d, void *field, struct directive_input *input)
@@ -94,5 +94,5 @@ static void format_bits(const struct directive *d, const void *field,
 const struct directive_type type_bits = {
     .parse = parse_bits,
     .format = format_bits,
-    .accepts = accepts_words,
+    .accepts = directive_accept_words,
 };

@@ -46,6 +46,8 @@ enum frontend_step {
 struct frontend {
     const char *name;
     unsigned protocol; /* its bit of enum protocol */
+    bool is_silent;    /* no word reaches its clients: who cannot be served is reset */
+    bool ipv4_only;    /* its replies know no IPv6 */
 
     /* Whether a client's first byte is this protocol's. */
     bool (*begins)(uint8_t first);

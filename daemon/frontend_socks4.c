@@ -80,6 +80,7 @@ static void socks4_cut(struct handshake *handshake, struct answer *answer)
 const struct frontend frontend_socks4 = {
     .name = "socks4",
     .protocol = PROTOCOL_SOCKS4,
+    .ipv4_only = true,
     .begins = socks4_begins,
     .step = socks4_step,
     .judged = socks4_judged,

@@ -30,7 +30,7 @@ static void reply_failure(struct session *s, struct stream_error error)
 
     s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
-    if (s->handshake->frontend == &frontend_forward)
+    if (s->handshake->frontend->is_silent)
         session_end_with_reset(s, error); /* all that can be said */
     else
         session_refuse(s, error, &answer);
@@ -41,7 +41,7 @@ void session_dial(struct session *s)
     struct connector_options options = {
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
-        .ipv4_only = s->handshake->frontend == &frontend_socks4,
+        .ipv4_only = s->handshake->frontend->ipv4_only,
         .bind_address = &s->bind_address,
     };
     struct ip_address literal = ip_unmapped(&s->target_ip);

@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -430,14 +431,13 @@ bool pair_is_flushing(const struct stream_pair *pair)
     return flush_waits(pair) != 0;
 }
 
+/* Not by the state of the connection: one that both sides have ended is over for the kernel too,
+ * while its last bytes wait to be read. */
 bool pair_is_dead(const struct stream_pair *pair)
 {
-    struct tcp_info info;
-    socklen_t length = sizeof info;
+    struct pollfd pending = {.fd = pair->tcp.fd};
 
-    if (pair->tcp.fd < 0 || getsockopt(pair->tcp.fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
-        return false;
-    return info.tcpi_state == TCP_CLOSE;
+    return pending.fd >= 0 && poll(&pending, 1, 0) == 1 && pending.revents & POLLERR;
 }
 
 void pair_close(struct stream_pair *pair)

@@ -1,7 +1,9 @@
 """The end of one direction ends only that direction, on either side and at any time."""
 
 import random
+import socket
 import threading
+import time
 
 import pytest
 
@@ -10,6 +12,7 @@ from harness.socks import ALL, greeting, request4, request5
 from harness.targets import Listener
 
 BLOB = random.Random(4).randbytes(3 << 20)
+TCP_CLOSE = 7  # RFC 9293, 3.3.2: no connection state at all
 
 
 @pytest.mark.parametrize("protocol", ALL)
@@ -135,3 +138,28 @@ def test_a_target_that_goes_on_sending_to_a_client_that_left_is_told(daemon, thr
 
     wait.until(told, "the target to be reset")
     assert daemon.session(client)["error"] in ("system.read.reset", "system.write.reset")
+
+
+@pytest.mark.parametrize("first", ["client", "target"])
+@pytest.mark.parametrize("slow", ["client", "target"])
+def test_both_have_ended_and_one_reads_late_yet_gets_every_byte(daemon, through, keep, first, slow):
+    """The connection from the speaker is over for the kernel, while bytes of it are still to be read."""
+    client, target = through(daemon, keep(Listener()))
+    listener, speaker = (client, target) if slow == "client" else (target, client)
+
+    def listener_ends():
+        listener.finish()
+        speaker.expect_end()
+
+    if first == slow:
+        listener_ends()
+    total = speaker.push(32 << 20)
+    speaker.finish()
+    if first != slow:
+        listener_ends()
+    got = 0
+    while speaker.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_CLOSE:
+        got += len(listener.read(min(4096, total - got)))
+    time.sleep(2.5)  # the daemon looks once a second at who is not read from
+    assert len(listener.read_to_end()) == total - got
+    assert daemon.session(client)["error"] == "none"

@@ -25,12 +25,14 @@ def family_of(host):
 class Wire:
     """Owns its socket. Use it with `with`, or let a fixture close it."""
 
-    def __init__(self, sock, patience=10):
+    def __init__(self, sock, patience=10, peer=None):
         self.sock = sock
         self.sock.settimeout(wait.seconds(patience))
         self.local = endpoint(sock.getsockname())
         self.local_address = sock.getsockname()[:2]
-        self.peer_address = sock.getpeername()[:2]
+        with contextlib.suppress(OSError):  # it may be gone again
+            peer = sock.getpeername()
+        self.peer_address = peer[:2]
         self.peer = endpoint(self.peer_address)
 
     @classmethod
@@ -44,8 +46,9 @@ class Wire:
             if source:
                 sock.bind((source, 0))
             sock.settimeout(wait.seconds(patience))
-            sock.connect(address[:2])
-            return cls(sock, patience)
+            with contextlib.suppress(ConnectionResetError):
+                sock.connect(address[:2])  # it stood, and was closed before we looked: reading says so
+            return cls(sock, patience, address)
         except BaseException:
             sock.close()
             raise

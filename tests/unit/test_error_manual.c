@@ -1,0 +1,74 @@
+/* test_error_manual.c - pairsocksd.8 lists every name of an error that a session can end with. */
+#include "streams/error.h"
+
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(error_manual, .timeout = 10);
+
+static char *read_list(void)
+{
+    FILE *file = fopen(SOURCE_FOLDER "/daemon/pairsocksd.8", "r");
+    char *text = NULL, *list;
+    size_t n = 0;
+
+    cr_assert(file, SOURCE_FOLDER "/daemon/pairsocksd.8");
+    cr_assert(getdelim(&text, &n, '\0', file) > 0);
+    fclose(file);
+    list = strstr(text, ".Ss Errors\n");
+    cr_assert(list);
+    *strstr(list, ".El\n") = '\0';
+    memmove(text, list, strlen(list) + 1);
+    return text;
+}
+
+/* As a whole word. */
+static bool lists(const char *manual, const char *name)
+{
+    for (const char *at = manual; (at = strstr(at, name)); at++)
+        if (at > manual && at[-1] == ' ' && isspace((unsigned char)at[strlen(name)]))
+            return true;
+    return false;
+}
+
+/* Families of which the manual names the pattern: an alert has the peer's name. */
+static bool is_of_a_family(const char *name)
+{
+    return strncmp(name, "tls.alert.", 10) == 0;
+}
+
+/* What a proxy behind us answers, and the library's own. */
+static bool is_not_a_sessions(const char *name)
+{
+    return (strncmp(name, "socks.", 6) == 0 && !strstr(name, "none-acceptable")) ||
+           strncmp(name, "stream.", 7) == 0;
+}
+
+Test(error_manual, every_name_is_listed)
+{
+    char *manual = read_list();
+    char name[STREAM_ERROR_NAME_MAX];
+
+    for (unsigned id = 0; id < ERROR_ID_COUNT; id++) {
+        struct stream_error error = stream_error_of(id);
+
+        stream_error_name(&error, name);
+        if (!is_of_a_family(name) && !is_not_a_sessions(name))
+            cr_assert(lists(manual, name), "%s is missing", name);
+    }
+    cr_assert(lists(manual, "tls.alert."));
+    free(manual);
+}
+
+Test(error_manual, what_is_not_there_is_missed)
+{
+    static const char manual[] = ".It Sy a.b.c , a.b.cd\nx.y.z\n";
+
+    cr_assert(lists(manual, "a.b.c"));
+    cr_assert(lists(manual, "a.b.cd"));
+    cr_assert_not(lists(manual, "a.b"));
+    cr_assert_not(lists(manual, "b.c"));
+    cr_assert_not(lists(manual, "x.y.z"));
+}
