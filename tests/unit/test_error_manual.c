@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static char *read_list(void)
     cr_assert(getdelim(&text, &n, '\0', file) > 0);
     fclose(file);
     list = strstr(text, ".Ss Errors\n");
-    cr_assert(list);
+    cr_assert(list && strstr(list, ".El\n"));
     *strstr(list, ".El\n") = '\0';
     memmove(text, list, strlen(list) + 1);
     return text;
