@@ -268,7 +268,8 @@ static bool pick(struct dial *d)
     struct upstream_choice choice = {.now = *d->options.now,
                                      .client = &d->options.client.from.ip,
                                      .tried = d->tried,
-                                     .tried_count = d->tried_count};
+                                     .tried_count = d->tried_count,
+                                     .usable_only = d->is_answer};
 
     for (unsigned i = 0; i < d->hop_count && d->state == STATE_PICKING; i++) {
         if (d->path->servers[i])

@@ -387,7 +387,7 @@ struct upstream_server *upstream_pool_pick(struct upstream_pool *pool,
     group = find_group(pool, choice);
     if (group.count)
         entry = choosers[pool->balance](&group);
-    if (!entry) /* or the last usable one has failed meanwhile */
+    if (!entry && !choice->usable_only) /* or the last usable one has failed meanwhile */
         entry = soonest(pool, choice);
     if (entry) {
         server = upstream_server_ref(entry->server);

@@ -29,6 +29,7 @@ struct upstream_choice {
     const struct ip_address *client; /* of `balance = source` */
     struct upstream_server *const *tried;
     unsigned tried_count;
+    bool usable_only; /* NULL rather than one that is set aside */
 };
 
 /* The server to be tried next, entered and with a reference: see upstream_server_release(). Among those
