@@ -32,8 +32,8 @@ struct dial {
     bool is_last;   /* nothing is tried after this */
     bool stands;
     unsigned hop_count;
-    struct hop *hops;              /* owned; the nearest first */
-    struct dial_path *path;        /* owned; of the try under way, as far as it has servers */
+    struct hop *hops;               /* owned; the nearest first */
+    struct dial_path *path;         /* owned; of the try under way, as far as it has servers */
     struct upstream_server **tried; /* owned, with references */
     unsigned tried_count;
     struct connector *lookup; /* owned; of a server's name */
@@ -384,8 +384,8 @@ static struct dial_peer peer_of(const struct dial *d, unsigned hop)
     if (hop < d->hop_count) {
         const struct upstream_server *server = d->path->servers[hop];
 
-        return (struct dial_peer){
-            server->host, server->host ? d->hops[hop].resolved : server->ip, server->port};
+        return (struct dial_peer){server->host, server->host ? d->hops[hop].resolved : server->ip,
+                                  server->port};
     }
     peer = d->options.target;
     if (d->target_count)
@@ -450,8 +450,8 @@ static void connect_first(struct dial *d, struct stream_pair *pair)
     struct connector_options options = {
         .resolver = d->options.resolver,
         .budget = d->options.budget,
-        .bind_address = u->bind_address.family != IP_NONE ? &u->bind_address
-                                                          : &d->options.bind_address,
+        .bind_address =
+            u->bind_address.family != IP_NONE ? &u->bind_address : &d->options.bind_address,
     };
     struct ip_address ip = ip_unmapped(&server->ip);
 
@@ -507,8 +507,7 @@ enum dial_result dial_step(struct dial *d, struct stream_pair *pair)
 
 static uint64_t due(const struct dial *d, unsigned hop)
 {
-    const struct config_upstream *u =
-        hop < d->hop_count ? d->hops[hop].upstream : d->options.route;
+    const struct config_upstream *u = hop < d->hop_count ? d->hops[hop].upstream : d->options.route;
 
     return d->began + (uint64_t)u->connect_timeout;
 }

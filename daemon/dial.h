@@ -21,8 +21,9 @@ struct dial_options {
     const uint64_t *now;            /* ms */
     struct ip_address bind_address; /* the listener's */
     struct dial_client client;
-    struct dial_peer target;      /* without an address: see dial_offer() */
-    void (*wake)(void *context); /* something else than the pair has moved: step. Never from inside */
+    struct dial_peer target; /* without an address: see dial_offer() */
+    void (*wake)(
+        void *context); /* something else than the pair has moved: step. Never from inside */
     void *context;
 };
 

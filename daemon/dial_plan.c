@@ -64,9 +64,8 @@ bool dial_plan_add_connection(struct open_plan *plan, uint8_t hop,
     return open_plan_add(plan, &tls, ret_error);
 }
 
-bool dial_plan_add_request(struct open_plan *plan, uint8_t hop,
-                           const struct config_upstream *proxy, const struct dial_peer *next,
-                           struct stream_error *ret_error)
+bool dial_plan_add_request(struct open_plan *plan, uint8_t hop, const struct config_upstream *proxy,
+                           const struct dial_peer *next, struct stream_error *ret_error)
 {
     static const uint8_t kinds[] = {
         [UPSTREAM_SOCKS4] = OPEN_SOCKS4,

@@ -20,7 +20,8 @@ struct dial_client {
 };
 
 /* The client's address, and the one of ours that it has reached, for `send_proxy`: in one family. */
-struct dial_client dial_client_of(const struct ip_endpoint *peer, const struct ip_endpoint *reached);
+struct dial_client dial_client_of(const struct ip_endpoint *peer,
+                                  const struct ip_endpoint *reached);
 
 /* The PROXY header and TLS of a connection to `peer`, if the upstream has them. `context` NULL: it is
  * plain. False: see open_plan_add(). */
@@ -31,8 +32,7 @@ bool dial_plan_add_connection(struct open_plan *plan, uint8_t hop,
 
 /* The request for `next` to a proxy: with its name, unless it has an address too, and the proxy
  * does not resolve. */
-bool dial_plan_add_request(struct open_plan *plan, uint8_t hop,
-                           const struct config_upstream *proxy, const struct dial_peer *next,
-                           struct stream_error *ret_error);
+bool dial_plan_add_request(struct open_plan *plan, uint8_t hop, const struct config_upstream *proxy,
+                           const struct dial_peer *next, struct stream_error *ret_error);
 
 #endif

@@ -78,8 +78,7 @@ void session_prepare_dial(struct session *s)
 static bool goes_by_proxies(const struct session *s)
 {
     return s->is_routed && dial_is_for(s->route) &&
-           (s->asked_ip.family != IP_NONE ||
-            config_resolves_remotely(config_last_proxy(s->route)));
+           (s->asked_ip.family != IP_NONE || config_resolves_remotely(config_last_proxy(s->route)));
 }
 
 void session_dial(struct session *s)
@@ -134,8 +133,7 @@ void session_dial(struct session *s)
 static void reply_success(struct session *s)
 {
     static const struct stream_error none;
-    struct ip_endpoint bound =
-        s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
+    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
     struct answer answer = {.length = 0};
     struct stream_error unused;
 

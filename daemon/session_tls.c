@@ -86,8 +86,7 @@ bool session_secure_target(struct session *s)
         return false;
     s->target_secured = true;
     plan = open_plan_new(s->worker->tools.pool);
-    if (plan &&
-        dial_plan_add_connection(plan, 0, s->route, context, &target, &client, &error) &&
+    if (plan && dial_plan_add_connection(plan, 0, s->route, context, &target, &client, &error) &&
         pair_open_plan(&s->target, plan))
         return true;
     open_plan_free(plan);

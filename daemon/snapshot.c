@@ -69,8 +69,7 @@ static bool pools_init(struct snapshot *snapshot, const struct snapshot *previou
 
         if (upstream->type == UPSTREAM_DIRECT)
             continue;
-        snapshot->pools[i] =
-            upstream_pool_new(upstream, previous_pool(previous, upstream->name));
+        snapshot->pools[i] = upstream_pool_new(upstream, previous_pool(previous, upstream->name));
         good = good && snapshot->pools[i];
     }
     if (!snapshot->pools || !good)

@@ -29,60 +29,65 @@ struct upstream_pool {
 
 static void free_entries(struct entry *entries, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; entries && i < count; i++)
         upstream_server_unref(entries[i].server);
     free(entries);
 }
 
-/* The one that is known already, or a new one; a reference. */
-static struct upstream_server *server_of(const char *name, const char *host,
-                                         const struct ip_address *ip, uint16_t port,
-                                         const struct entry *known, unsigned count)
+/* A list under way, and the one that it replaces. */
+struct listing {
+    const char *name; /* of the upstream */
+    struct entry *entries;
+    unsigned count;
+    const struct entry *known;
+    unsigned known_count;
+};
+
+static struct upstream_server *find(const struct entry *entries, unsigned count, const char *host,
+                                    const struct ip_address *ip, uint16_t port)
 {
     for (unsigned i = 0; i < count; i++)
-        if (upstream_server_is(known[i].server, host, ip, port))
-            return upstream_server_ref(known[i].server);
-    return upstream_server_new(name, host, ip, port);
+        if (upstream_server_is(entries[i].server, host, ip, port))
+            return entries[i].server;
+    return NULL;
 }
 
-static bool is_listed(const struct entry *entries, unsigned count,
-                      const struct upstream_server *server)
+/* The one that is known already, or a new one; none twice. False: no memory. */
+static bool add(struct listing *listing, const char *host, const struct ip_address *ip,
+                uint16_t port, uint16_t priority, uint16_t weight)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (entries[i].server == server)
-            return true;
-    return false;
-}
+    struct upstream_server *server = find(listing->entries, listing->count, host, ip, port);
 
-/* Takes the reference. False: there is no server. */
-static bool add(struct entry *entries, unsigned *count, struct upstream_server *server,
-                uint16_t priority, uint16_t weight)
-{
-    if (!server)
-        return false;
-    if (is_listed(entries, *count, server))
-        upstream_server_unref(server);
-    else
-        entries[(*count)++] = (struct entry){server, priority, weight};
-    return true;
+    if (server)
+        return true;
+    server = find(listing->known, listing->known_count, host, ip, port);
+    server =
+        server ? upstream_server_ref(server) : upstream_server_new(listing->name, host, ip, port);
+    if (server)
+        listing->entries[listing->count++] = (struct entry){server, priority, weight};
+    return server;
 }
 
 /* With `first` each written server is a priority of its own. */
 static bool take_servers(struct upstream_pool *pool, const struct config_upstream *upstream,
                          const struct upstream_pool *previous)
 {
-    for (unsigned i = 0; i < upstream->server_count; i++) {
+    struct listing listing = {.name = pool->name, .entries = pool->entries};
+    bool good = true;
+
+    if (previous) {
+        listing.known = previous->entries;
+        listing.known_count = previous->count;
+    }
+    for (unsigned i = 0; good && i < upstream->server_count; i++) {
         const struct config_target *target = &upstream->servers[i];
         unsigned priority = pool->balance == BALANCE_FIRST ? i : 0;
 
-        if (!add(pool->entries, &pool->count,
-                 server_of(pool->name, target->name, &target->ip, target->port,
-                           previous ? previous->entries : pool->entries,
-                           previous ? previous->count : pool->count),
-                 (uint16_t)(priority < UINT16_MAX ? priority : UINT16_MAX), 0))
-            return false;
+        good = add(&listing, target->name, &target->ip, target->port,
+                   (uint16_t)(priority < UINT16_MAX ? priority : UINT16_MAX), 0);
     }
-    return true;
+    pool->count = listing.count;
+    return good;
 }
 
 /* What the previous pool of the same service knows. */
@@ -153,30 +158,28 @@ void upstream_pool_free(struct upstream_pool *pool)
 bool upstream_pool_set(struct upstream_pool *pool, const struct upstream_record *records,
                        unsigned count)
 {
-    struct entry *entries = calloc(count + 1, sizeof *entries), *old;
     const struct ip_address none = {0};
-    unsigned listed = 0, old_count;
-    bool good = entries;
+    struct listing listing = {.name = pool->name,
+                              .entries = calloc(count + 1, sizeof(struct entry))};
+    bool good = listing.entries;
 
     pthread_mutex_lock(&pool->lock);
+    listing.known = pool->entries;
+    listing.known_count = pool->count;
     for (unsigned i = 0; good && i < count; i++)
-        good = add(entries, &listed,
-                   server_of(pool->name, records[i].host, &none, records[i].port, pool->entries,
-                             pool->count),
-                   records[i].priority, records[i].weight);
-    old = pool->entries;
-    old_count = pool->count;
+        good = add(&listing, records[i].host, &none, records[i].port, records[i].priority,
+                   records[i].weight);
     if (good) {
-        pool->entries = entries;
-        pool->count = listed;
+        struct listing old = {.entries = pool->entries, .count = pool->count};
+
+        pool->entries = listing.entries;
+        pool->count = listing.count;
         pool->is_pending = false;
         pool->error = (struct stream_error){0};
+        listing = old;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (good)
-        free_entries(old, old_count);
-    else
-        free_entries(entries, listed);
+    free_entries(listing.entries, listing.count);
     return good;
 }
 
