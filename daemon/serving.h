@@ -7,6 +7,7 @@
 
 #include "daemon/name_watch.h"
 #include "daemon/privileges.h"
+#include "daemon/service_watch.h"
 #include "daemon/sockets.h"
 
 struct serving {
@@ -14,6 +15,7 @@ struct serving {
     struct snapshot *snapshot; /* a reference */
     struct snapshot *next;     /* borrowed: while it is being prepared */
     struct name_watch *names;  /* owned: of all whitelists */
+    struct service_watch *services; /* owned: of all upstreams */
     struct sockets sockets;
     struct privileges privileges;
 };
