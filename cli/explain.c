@@ -183,8 +183,8 @@ static void print_decision(const struct policy_decision *decision)
 static void print_reservations(const struct config *config, const struct rules_request *request,
                                const struct policy_decision *decision)
 {
-    if (request->command != COMMAND_CONNECT)
-        puts("note: this version serves connect only: protocol.command.unsupported");
+    if (!(config->listeners[request->listener].commands & request->command))
+        puts("note: this listener does not serve the command: protocol.command.unsupported");
     if (decision->verdict != POLICY_ALLOW)
         return;
     if (decision->is_unresolved)

@@ -193,6 +193,17 @@ static bool is_guarded(const struct config_listener *listener)
     return listener->guard == GUARD_AUTO ? beyond(listener) != NULL : listener->guard == GUARD_YES;
 }
 
+/* Datagrams are not secured, and are known by their address: behind TLS only who asks for it has them, a
+ * client of a unix socket never. */
+static bool may_associate(const struct config_listener *listener)
+{
+    if (!(listener->protocols & PROTOCOL_SOCKS5) || listener->udp == UDP_NO)
+        return false;
+    if (listener->udp == UDP_YES)
+        return true;
+    return listener->tls.security == SECURITY_NONE && !listener->proxy_protocol;
+}
+
 void check_config(struct config *config, const struct references *references,
                   const struct check_place *places, const struct check_place *upstreams,
                   struct faults *faults)
@@ -206,6 +217,8 @@ void check_config(struct config *config, const struct references *references,
     for (unsigned i = 0; i < config->listener_count; i++) {
         config->listeners[i].is_guarded =
             config->listeners[i].protocols != PROTOCOL_FORWARD && is_guarded(&config->listeners[i]);
+        config->listeners[i].commands =
+            COMMAND_CONNECT | (may_associate(&config->listeners[i]) ? COMMAND_UDP : 0);
         check_listener(config, i, &places[i], faults);
         judge_openness(&config->listeners[i], &places[i], faults);
     }

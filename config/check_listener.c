@@ -77,6 +77,24 @@ static bool asks_for_no_certificate(const struct config_listener *l)
     return (l->auth & AUTH_CERTIFICATE) && !l->tls.authority;
 }
 
+static bool associates_behind_a_proxy(const struct config_listener *l)
+{
+    return l->udp == UDP_YES && l->proxy_protocol;
+}
+
+static bool associates_without_socks5(const struct config_listener *l)
+{
+    return l->udp == UDP_YES && !(l->protocols & PROTOCOL_SOCKS5);
+}
+
+static bool associates_by_unix_alone(const struct config_listener *l)
+{
+    for (unsigned i = 0; i < l->address_count; i++)
+        if (!l->addresses[i].unix_path)
+            return false;
+    return l->udp == UDP_YES && l->address_count > 0;
+}
+
 /* Keys of one [listener] that make no sense together. */
 static const struct {
     const char *key;
@@ -98,6 +116,13 @@ static const struct {
     {"auth", asks_for_no_certificate,
      "`certificate` needs an authority (add `authority`: the CA of your clients)"},
     {"auth", forwards_who_is_asked, "`protocols = forward` asks nobody (use `allow`, or rules)"},
+    {"udp", associates_behind_a_proxy,
+     "a load balancer passes no datagrams on, and theirs is not the address that its header names "
+     "(leave out `proxy_protocol` or `udp`)"},
+    {"udp", associates_without_socks5, "only SOCKS5 has UDP ASSOCIATE (add `protocols = socks5`)"},
+    {"udp", associates_by_unix_alone,
+     "clients of a unix socket have no address that their datagrams could be known by (add a TCP "
+     "address to `listen`)"},
     {"auth", asks_the_proxy,
      "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
 };

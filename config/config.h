@@ -35,7 +35,7 @@ enum protocol {
 /* Bits of `auth`: any one suffices. */
 enum auth { AUTH_NONE = 1, AUTH_PASSWORD = 2, AUTH_IDENT = 4, AUTH_CERTIFICATE = 8 };
 
-/* Bits of a rule's `command`. */
+/* Bits of a rule's `command`, and of what a listener serves. */
 enum command { COMMAND_CONNECT = 1, COMMAND_BIND = 2, COMMAND_UDP = 4 };
 
 enum rule_action { RULE_ALLOW, RULE_DENY, RULE_ROUTE };
@@ -43,6 +43,9 @@ enum rule_action { RULE_ALLOW, RULE_DENY, RULE_ROUTE };
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL, LOG_TARGET_FILE };
 
 enum guard { GUARD_AUTO, GUARD_NO, GUARD_YES };
+
+/* Whether associations are served. AUTO: to clients that come by plain TCP, with nobody between. */
+enum udp { UDP_AUTO, UDP_NO, UDP_YES };
 
 struct port_range {
     uint16_t first, last;
@@ -196,6 +199,14 @@ struct config_listener {
     bool default_deny;
     bool resolve_for_rules;
     struct ip_address bind_address; /* IP_NONE: the kernel's choice */
+    unsigned commands;              /* enum command: what clients may ask for here */
+    int udp;                        /* enum udp */
+    struct port_range *udp_ports;   /* on our side towards clients; none: any */
+    unsigned udp_port_count;
+    struct ip_address udp_advertise; /* IP_NONE: the address that the client has reached */
+    int64_t udp_max_targets;         /* of one association */
+    int64_t udp_rate;                /* datagrams a second, each way; 0: no bound */
+    bool udp_by_address;             /* udp_filter: who was written to may answer from any port */
     /* Durations, all in milliseconds. */
     int64_t handshake_timeout;
     int64_t connect_timeout;

@@ -30,7 +30,7 @@ struct directive {
     bool is_access; /* has a say in who may use the listener: check.h */
 };
 
-#define DIRECTIVES_MAX 160
+#define DIRECTIVES_MAX 192
 
 extern const struct directive directives[];
 extern const unsigned directive_count;

@@ -128,3 +128,32 @@ struct policy_decision policy_judge(const struct config *config,
     decision.is_guarded = request->address.family != IP_NONE;
     return decision;
 }
+
+/* Rule by rule: associations are few, and what is asked is not which one is first. */
+struct policy_decision policy_judge_association(const struct config *config,
+                                                const struct rules_request *request)
+{
+    const struct config_listener *listener = &config->listeners[request->listener];
+    struct policy_decision decision = {.verdict = POLICY_ALLOW, .route = listener->route};
+    bool is_denied = listener->default_deny, some_may_pass = false;
+
+    for (unsigned i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules_in_order[i];
+        bool unused;
+        enum rules_mismatch mismatch = rules_compare(rule, request, &unused);
+
+        if (mismatch != RULES_MATCHES && mismatch < RULES_OTHER_PORT)
+            continue;
+        if (rule->port_count == 0 && rule->destination_count == 0) {
+            decision.rule = rule;
+            is_denied = rule->action == RULE_DENY;
+            if (rule->action == RULE_ROUTE)
+                decision.route = rule->route;
+            break;
+        }
+        some_may_pass = some_may_pass || rule->action != RULE_DENY;
+    }
+    return is_denied && !some_may_pass
+               ? deny(decision.rule, ERROR_POLICY_RULE_DENIED, NULL)
+               : decision;
+}

@@ -33,4 +33,11 @@ struct policy_decision {
 struct policy_decision policy_judge(const struct config *config,
                                     const struct rules_request *request);
 
+/* Whether an association may be opened, though its targets are not known yet: `request` without name,
+ * address and port. DENY: whatever they are, each datagram would be denied, by the rule that is named,
+ * or by default. ALLOW: some may pass; `route` is the way of those that no rule with `destination` or
+ * `port` sends another one. */
+struct policy_decision policy_judge_association(const struct config *config,
+                                                const struct rules_request *request);
+
 #endif

@@ -90,6 +90,20 @@ const struct word words_guard[] = {
     {0},
 };
 
+const struct word words_udp[] = {
+    {WORD("auto", UDP_AUTO)},
+    {WORD("no", UDP_NO)}, {WORD("yes", UDP_YES)},
+    {WORD("off", UDP_NO)}, {WORD("on", UDP_YES)},
+    {WORD("false", UDP_NO)}, {WORD("true", UDP_YES)},
+    {0},
+};
+
+const struct word words_udp_filter[] = {
+    {WORD("endpoint", false)},
+    {WORD("address", true)},
+    {0},
+};
+
 const struct word words_default[] = {
     {WORD("allow", false)},
     {WORD("deny", true)},
@@ -99,7 +113,7 @@ const struct word words_default[] = {
 const struct word words_command[] = {
     {WORD("connect", COMMAND_CONNECT)},
     {LATER("bind", COMMAND_BIND)},
-    {LATER("udp", COMMAND_UDP)},
+    {WORD("udp", COMMAND_UDP)},
     {0},
 };
 

@@ -72,6 +72,12 @@ open_proxy = no
 guard = yes
 default = deny
 bind_address = 127.0.0.1
+udp = auto
+udp_ports = 40000-40100
+udp_advertise = 192.0.2.1
+udp_max_targets = 100
+udp_rate = 0
+udp_filter = address
 resolve_for_rules = no
 [listener second-one_2.b]
 listen=127.0.0.1:0, unix:/tmp/pairsocks-test.socket
@@ -199,7 +205,7 @@ LATER = [
     "peer_name = x", 
     "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
     "[daemon]\npac = no",
-    "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = deny\ncommand = udp",
+    "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = deny\ncommand = bind",
 ]
 
 

@@ -163,6 +163,14 @@ static const char *listener_difference(const struct config_listener *a,
     SAME(resolve_for_rules);
     if (!ip_equal(&a->bind_address, &b->bind_address))
         return "bind_address";
+    SAME(commands);
+    SAME(udp);
+    SAME_ITEMS(udp_ports, udp_port_count, same_range);
+    if (!ip_equal(&a->udp_advertise, &b->udp_advertise))
+        return "udp_advertise";
+    SAME(udp_max_targets);
+    SAME(udp_rate);
+    SAME(udp_by_address);
     SAME(handshake_timeout);
     SAME(connect_timeout);
     SAME(write_timeout);

@@ -166,6 +166,36 @@ static const struct {
     {"listen = 192.0.2.1:1\nallow = 192.0.2.0/24\nguard = false\n", false},
 };
 
+static const struct {
+    const char *body;
+    bool may;
+} associating[] = {
+    {"listen = 127.0.0.1:1\n", true},
+    {"listen = 192.0.2.1:1\nopen_proxy = yes\n", true},
+    {"listen = localhost:1, unix:/x\nprotocols = socks5\n", true},
+    {"listen = 127.0.0.1:1\nudp = no\n", false},
+    {"listen = 127.0.0.1:1\nprotocols = http, socks4\n", false},
+    {"listen = 127.0.0.1:1\nprotocols = forward\nforward_to = a:1\n", false},
+    {"listen = 127.0.0.1:1\nproxy_protocol = require\nproxy_protocol_from = 10.0.0.1\n", false},
+    {"listen = 127.0.0.1:1\nsecurity = tlsv1.3\ncertificate = /c\nprivate_key = /k\n", false},
+    {"listen = 127.0.0.1:1\nsecurity = tlsv1.3\ncertificate = /c\nprivate_key = /k\nudp = yes\n",
+     true},
+};
+
+Test(config_access, associations_are_served_on_plain_tcp_unless_it_is_said)
+{
+    for (size_t i = 0; i < COUNT(associating); i++) {
+        struct config *config;
+        char text[256];
+
+        snprintf(text, sizeof text, "[listener a]\n%s", associating[i].body);
+        config = ini_load(text);
+        cr_assert_eq(config->listeners[0].commands & COMMAND_UDP,
+                     associating[i].may ? COMMAND_UDP : 0, "%s", text);
+        config_unref(config);
+    }
+}
+
 Test(config_access, guard_is_on_where_others_can_reach_unless_it_is_said)
 {
     for (size_t i = 0; i < COUNT(guards); i++) {

@@ -86,6 +86,14 @@ static const struct {
     {LISTENER "proxy_protocol_from = ::1\nproxy_protocol = require\nauth = none, ident\n",
      "p.ini:1: [listener a] auth: `ident` cannot be asked behind `proxy_protocol`: the connection "
      "is the load balancer's\n"},
+    {LISTENER "udp = yes\nproxy_protocol = require\nproxy_protocol_from = 10.0.0.1\n",
+     "p.ini:1: [listener a] udp: a load balancer passes no datagrams on, and theirs is not the "
+     "address that its header names (leave out `proxy_protocol` or `udp`)\n"},
+    {LISTENER "udp = yes\nprotocols = socks4, http\n",
+     "p.ini:1: [listener a] udp: only SOCKS5 has UDP ASSOCIATE (add `protocols = socks5`)\n"},
+    {"[listener a]\nlisten = unix:/x\nudp = yes\n",
+     "p.ini:1: [listener a] udp: clients of a unix socket have no address that their datagrams "
+     "could be known by (add a TCP address to `listen`)\n"},
     {LISTENER "auth = password\nusers_file = /nonexistent/users\n",
      "p.ini:1: [listener a] users_file: /nonexistent/users: No such file or directory\n"},
     {LISTENER "[certificate c]\nnames = a\ncertificate = /a\n",

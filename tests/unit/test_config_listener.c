@@ -27,6 +27,12 @@ Test(config_listener, every_key_sets_its_field)
                                      "default = deny\n"
                                      "bind_address = 2001:db8::2\n"
                                      "resolve_for_rules = on\n"
+                                     "udp = yes\n"
+                                     "udp_ports = 4000-4001\n"
+                                     "udp_advertise = 192.0.2.9\n"
+                                     "udp_max_targets = 5\n"
+                                     "udp_rate = 6\n"
+                                     "udp_filter = address\n"
                                      "handshake_timeout = 3ms\n"
                                      "connect_timeout = 4s\n"
                                      "write_timeout = 5s\n"
@@ -53,6 +59,15 @@ Test(config_listener, every_key_sets_its_field)
     cr_assert(l->default_deny);
     ini_expect_endpoint(&bind, "[2001:db8::2]:0");
     cr_assert(l->resolve_for_rules);
+    cr_assert_eq(l->commands, COMMAND_CONNECT | COMMAND_UDP);
+    cr_assert_eq(l->udp, UDP_YES);
+    cr_assert_eq(l->udp_port_count, 1);
+    cr_assert_eq(l->udp_ports[0].first, 4000);
+    cr_assert_eq(l->udp_ports[0].last, 4001);
+    cr_assert_eq(l->udp_advertise.bytes[3], 9);
+    cr_assert_eq(l->udp_max_targets, 5);
+    cr_assert_eq(l->udp_rate, 6);
+    cr_assert(l->udp_by_address);
     cr_assert_eq(l->handshake_timeout, 3);
     cr_assert_eq(l->connect_timeout, 4000);
     cr_assert_eq(l->write_timeout, 5000);
@@ -242,6 +257,38 @@ static const struct ini_values values[] = {
      "no, yes, off, on, false, true",
      {"yes", "no"},
      {{"maybe", NULL, NULL}}},
+    {"listener a",
+     "udp",
+     "auto, no, yes, off, on, false, true",
+     {"auto", "yes", "no", "On"},
+     {{"maybe", NULL, NULL}, {"1", NULL, NULL}}},
+    {"listener a",
+     "udp_ports",
+     "any, or a list of PORT, FIRST-LAST, from 1 to 65535",
+     {"any", "1", "1-65535", "40000-40100, 50000"},
+     {{"0", "there is no port 0", NULL},
+      {"2-1", "the range ends before it begins", NULL},
+      {"65536", NULL, NULL}}},
+    {"listener a",
+     "udp_advertise",
+     "none, or an address",
+     {"none", "192.0.2.1", "2001:db8::1"},
+     {{"proxy.example", NULL, NULL}, {"192.0.2.1:1", NULL, NULL}}},
+    {"listener a",
+     "udp_max_targets",
+     "a number from 1 to 65536",
+     {"1", "65536"},
+     {{"0", "the number is out of range", NULL}, {"65537", "the number is out of range", NULL}}},
+    {"listener a",
+     "udp_rate",
+     "a number from 0 to 100000000",
+     {"0", "100000000"},
+     {{"100000001", "the number is out of range", NULL}}},
+    {"listener a",
+     "udp_filter",
+     "endpoint, address",
+     {"endpoint", "Address"},
+     {{"any", NULL, NULL}}},
     {"listener a",
      "handshake_timeout",
      TIME "1ms to 1h",

@@ -316,3 +316,41 @@ Test(policy, every_address_of_a_name_is_judged_for_itself)
     judges(rules, GUARDED, "name=a.example address=127.0.0.1", "guard", -1);
     judges(rules, GUARDED, "name=a.example address=8.8.4.4", "allow, guarded", 0);
 }
+
+/* May client 10.0.0.1 associate on the listener? By the rule of this number, -1: none. */
+static void associates(const char *const *rules, unsigned listener, bool may, int rule)
+{
+    struct rule_list list = {0};
+    struct rules_request request = request_from_text("client=10.0.0.1 port=0 command=udp");
+    struct config config = {.listeners = listeners, .listener_count = 4};
+    struct policy_decision decision;
+
+    for (; *rules; rules++)
+        rule_list_add(&list, *rules);
+    config.rules_in_order = list.rules;
+    config.rule_count = list.count;
+    request.listener = listener;
+    decision = policy_judge_association(&config, &request);
+    cr_assert_eq(decision.verdict, may ? POLICY_ALLOW : POLICY_DENY);
+    cr_assert_eq(decision.rule, rule < 0 ? NULL : &list.rules[rule]);
+    cr_assert_eq(stream_error_set(&decision.error), !may);
+    rule_list_done(&list);
+}
+
+Test(policy, an_association_is_denied_where_no_datagram_may_pass)
+{
+    associates(NO_RULES, OPEN, true, -1);
+    associates(NO_RULES, CLOSED, false, -1);
+    associates(RULES("command=udp action=deny"), OPEN, false, 0);
+    associates(RULES("action=deny"), OPEN, false, 0);
+    associates(RULES("command=connect action=deny"), OPEN, true, -1);
+    associates(RULES("client=10.0.0.2 action=deny"), OPEN, true, -1);
+    associates(RULES("client=10.0.0.0/8 action=deny"), OPEN, false, 0);
+    associates(RULES("destination=192.0.2.0/24 action=deny"), OPEN, true, -1);
+    associates(RULES("command=udp"), CLOSED, true, 0);
+    associates(RULES("destination=192.0.2.0/24"), CLOSED, true, -1);
+    associates(RULES("port=53 destination=a.example", "action=deny"), OPEN, true, 1);
+    associates(RULES("port=53 action=deny", "action=deny"), OPEN, false, 1);
+    associates(RULES("port=53 command=connect", "action=deny"), OPEN, false, 1);
+    associates(RULES("port=53 action=deny", "command=udp"), CLOSED, true, 1);
+}
