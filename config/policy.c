@@ -153,7 +153,6 @@ struct policy_decision policy_judge_association(const struct config *config,
         }
         some_may_pass = some_may_pass || rule->action != RULE_DENY;
     }
-    return is_denied && !some_may_pass
-               ? deny(decision.rule, ERROR_POLICY_RULE_DENIED, NULL)
-               : decision;
+    return is_denied && !some_may_pass ? deny(decision.rule, ERROR_POLICY_RULE_DENIED, NULL)
+                                       : decision;
 }

@@ -43,6 +43,9 @@ struct dial {
     struct stream_error error;
     bool is_answer; /* `error` is what a proxy said of the target */
     struct ip_endpoint bound;
+    struct socks_host relay; /* the same as it came */
+    uint16_t relay_port;
+    bool has_relay;
 };
 
 bool dial_is_for(const struct config_upstream *route)
@@ -60,6 +63,10 @@ static bool add_hops(struct dial *d)
 
     for (const struct config_upstream *u = last; u; u = u->via)
         d->hop_count++;
+    while (d->options.hop_count && d->hop_count > d->options.hop_count) {
+        d->hop_count--;
+        last = last->via;
+    }
     d->hops = calloc(d->hop_count, sizeof *d->hops);
     d->path = calloc(1, sizeof *d->path + d->hop_count * sizeof(struct upstream_server *));
     d->tried = calloc(TRIES_MAX, sizeof(struct upstream_server *));
@@ -68,6 +75,11 @@ static bool add_hops(struct dial *d)
     d->path->count = at = d->hop_count;
     for (const struct config_upstream *u = last; u; u = u->via)
         d->hops[--at] = (struct hop){.upstream = u, .pool = snapshot_pool(snapshot, u)};
+    for (unsigned i = 0; d->options.pinned && i < d->hop_count; i++) {
+        d->path->servers[i] = upstream_server_ref(d->options.pinned->servers[i]);
+        upstream_server_enter(d->path->servers[i], *d->options.now);
+        d->is_last = true;
+    }
     return true;
 }
 
@@ -132,6 +144,20 @@ struct stream_error dial_error(const struct dial *d)
 struct ip_endpoint dial_bound(const struct dial *d)
 {
     return d->bound;
+}
+
+bool dial_relay(const struct dial *d, struct socks_host *ret_host, uint16_t *ret_port)
+{
+    if (!d->has_relay)
+        return false;
+    *ret_host = d->relay;
+    *ret_port = d->relay_port;
+    return true;
+}
+
+const struct dial_path *dial_path(const struct dial *d)
+{
+    return d->path;
 }
 
 /* ---- what becomes of a try */
@@ -371,8 +397,12 @@ static void on_progress(void *context, const struct open_progress *progress)
         return;
     d->began = *d->options.now; /* of the next hop */
     d->bound = (struct ip_endpoint){0};
+    d->has_relay = false;
     if (progress->step->kind == OPEN_HTTP || !layer_socks_bound(progress->layer, &bound, &port))
         return;
+    d->relay = bound;
+    d->relay_port = port;
+    d->has_relay = true;
     if (bound.ip.family != IP_NONE && !ip_is_unspecified(&bound.ip))
         d->bound = (struct ip_endpoint){bound.ip, port};
 }
@@ -406,7 +436,8 @@ static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_erro
         next = peer_of(d, i + 1);
         if (!dial_plan_add_connection(plan, (uint8_t)i, u, snapshot_route_tls(snapshot, u), &peer,
                                       &d->options.client, ret_error) ||
-            !dial_plan_add_request(plan, (uint8_t)i, u, &next, ret_error))
+            !dial_plan_add_request(plan, (uint8_t)i, u, &next,
+                                   i + 1 == d->hop_count ? d->options.command : 0, ret_error))
             return false;
     }
     return route->type != UPSTREAM_DIRECT ||

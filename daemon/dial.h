@@ -21,7 +21,10 @@ struct dial_options {
     const uint64_t *now;            /* ms */
     struct ip_address bind_address; /* the listener's */
     struct dial_client client;
-    struct dial_peer target; /* without an address: see dial_offer() */
+    struct dial_peer target;        /* without an address: see dial_offer() */
+    uint8_t command;                /* of the last proxy, enum socks_command; 0: CONNECT */
+    unsigned hop_count;             /* only so many proxies, from the nearest on; 0: all */
+    const struct dial_path *pinned; /* these servers and no others; NULL: whoever the pools say */
     void (*wake)(
         void *context); /* something else than the pair has moved: step. Never from inside */
     void *context;
@@ -64,6 +67,12 @@ struct stream_error dial_error(const struct dial *dial);
 
 /* STANDS: the address that the last proxy's connection comes from; IP_NONE: it did not say. */
 struct ip_endpoint dial_bound(const struct dial *dial);
+
+/* STANDS: what the last proxy has said, whatever that is. False: nothing. */
+bool dial_relay(const struct dial *dial, struct socks_host *ret_host, uint16_t *ret_port);
+
+/* The servers as far as they are known: the dial's. */
+const struct dial_path *dial_path(const struct dial *dial);
 
 /* After the last step: the caller frees it. NULL: no memory. */
 struct dial_path *dial_take_path(struct dial *dial);

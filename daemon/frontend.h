@@ -19,6 +19,7 @@ struct handshake {
     const struct frontend *frontend; /* NULL until sniffed */
     const char *protocol;            /* as logged: socks4, socks4a, socks5, http */
     unsigned auth;                   /* enum auth: what the listener takes, set before all else */
+    unsigned commands;               /* likewise, enum command */
     uint8_t stage;                   /* the front end's own */
     struct http_request http;        /* likewise */
     struct socks5_userpass login;    /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client

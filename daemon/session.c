@@ -79,6 +79,9 @@ static void step(struct session *s)
         case SESSION_RELAY:
             again = session_step_relay(s);
             break;
+        case SESSION_ASSOCIATED:
+            again = session_step_associated(s);
+            break;
         case SESSION_REFUSING:
             again = session_step_refusing(s);
             break;
@@ -129,6 +132,7 @@ static void session_free(struct session *s)
     relay_release(&s->down, &worker->tools);
     (s->reset_client ? pair_reset : pair_close)(&s->client);
     (s->reset_target ? pair_reset : pair_close)(&s->target);
+    association_free(s->association);
     dial_free(s->dial); /* after the pair that it opens */
     dial_path_free(s->path);
     list_remove(&worker->sessions, s);
@@ -162,6 +166,8 @@ static enum interest client_interest(const struct session *s)
 
 static enum interest target_interest(const struct session *s)
 {
+    if (s->state == SESSION_ASSOCIATED)
+        return INTEREST_READ;
     if (s->state != SESSION_RELAY || s->cut)
         return INTEREST_NONE;
     return (relay_wants_read(&s->down) ? INTEREST_READ : 0) |
@@ -237,6 +243,7 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     s->started = s->active = worker->now;
     s->peer = *peer;
     s->handshake->auth = listener->config->auth;
+    s->handshake->commands = listener->config->commands;
     s->expects_proxy_header = listener->config->proxy_protocol;
     s->up = (struct relay_direction){.from = &s->client, .to = &s->target, .reverse = &s->down};
     s->down = (struct relay_direction){.from = &s->target, .to = &s->client, .reverse = &s->up};

@@ -4,19 +4,21 @@
 #ifndef PAIRSOCKS_SESSION_H
 #define PAIRSOCKS_SESSION_H
 
+#include "daemon/association.h"
 #include "daemon/dial.h"
 #include "daemon/frontend.h"
 #include "daemon/relay.h"
 #include "daemon/worker.h"
 
 enum session_state {
-    SESSION_SECURING,  /* TLS with the client */
-    SESSION_HANDSHAKE, /* reading the greeting and the request */
-    SESSION_JUDGING,   /* who the client is, is being found out */
-    SESSION_DIALING,   /* resolving and connecting */
-    SESSION_RELAY,     /* the target stands, the client knows it */
-    SESSION_REFUSING,  /* a refusal is on its way; what the client still sends is thrown away */
-    SESSION_ENDED,     /* freed when the step is over */
+    SESSION_SECURING,   /* TLS with the client */
+    SESSION_HANDSHAKE,  /* reading the greeting and the request */
+    SESSION_JUDGING,    /* who the client is, is being found out */
+    SESSION_DIALING,    /* resolving and connecting */
+    SESSION_RELAY,      /* the target stands, the client knows it */
+    SESSION_ASSOCIATED, /* datagrams pass, the client knows where */
+    SESSION_REFUSING,   /* a refusal is on its way; what the client still sends is thrown away */
+    SESSION_ENDED,      /* freed when the step is over */
 };
 
 /* How a direction gets on. */
@@ -38,6 +40,7 @@ struct session {
     struct ident_query *ident;       /* while an identd is asked; owned */
     struct dial *dial;               /* while proxies are asked for the target; owned */
     struct dial_path *path;          /* of what came of that: the servers on the way; owned */
+    struct association *association; /* of a UDP ASSOCIATE; owned */
     char *user;                      /* owned; a verified identity as rules write it, or NULL */
     ev_timer timer;
     uint64_t timer_due; /* ms; what the timer is set to */

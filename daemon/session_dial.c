@@ -30,7 +30,7 @@ static void on_dial(void *context)
     session_run(context);
 }
 
-static void free_dial(struct session *s)
+void session_free_dial(struct session *s)
 {
     if (s->dial)
         s->path = dial_take_path(s->dial);
@@ -38,12 +38,14 @@ static void free_dial(struct session *s)
     s->dial = NULL;
 }
 
-static void reply_failure(struct session *s, struct stream_error error)
+void session_reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
 
     pair_close(&s->target);
-    free_dial(s);
+    association_free(s->association);
+    s->association = NULL;
+    session_free_dial(s);
     s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
     if (s->handshake->frontend->is_silent)
@@ -52,10 +54,11 @@ static void reply_failure(struct session *s, struct stream_error error)
         session_refuse(s, error, &answer);
 }
 
-void session_prepare_dial(struct session *s)
+void session_dial_options(struct session *s, struct dial_options *ret_options)
 {
     struct ip_endpoint reached = pair_local_address(&s->client);
-    struct dial_options options = {
+
+    *ret_options = (struct dial_options){
         .snapshot = s->listener->snapshot,
         .route = s->route,
         .loop = s->worker->loop,
@@ -70,7 +73,17 @@ void session_prepare_dial(struct session *s)
         .wake = on_dial,
         .context = s,
     };
+    if (s->command == SOCKS_UDP_ASSOCIATE) {
+        ret_options->command = s->command;
+        ret_options->target = (struct dial_peer){NULL, {.family = IP_V4}, 0}; /* not known yet */
+    }
+}
 
+void session_prepare_dial(struct session *s)
+{
+    struct dial_options options;
+
+    session_dial_options(s, &options);
     s->dial = dial_new(&options);
 }
 
@@ -98,30 +111,34 @@ void session_dial(struct session *s)
     }
     session_set_state(s, SESSION_DIALING);
     s->dialed = session_now(s);
+    if (s->command == SOCKS_UDP_ASSOCIATE) {
+        session_associate(s);
+        return;
+    }
     if (s->handshake->request.host.name_length) {
         if (!s->target_name) {
-            reply_failure(s, stream_error_connect(ENOMEM));
+            session_reply_failure(s, stream_error_connect(ENOMEM));
             return;
         }
         if (host_classify(s->target_name, s->target_name_length, &literal) == HOST_INVALID) {
-            reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
+            session_reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
             return;
         }
         literal = ip_unmapped(&literal);
         if (literal.family == IP_V6 && options.ipv4_only) {
-            reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
+            session_reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
             return;
         }
     }
     s->asked_ip = literal;
     if (!session_judge_request(s, &denied)) {
-        reply_failure(s, denied);
+        session_reply_failure(s, denied);
         return;
     }
     if (goes_by_proxies(s)) {
         session_prepare_dial(s);
         if (!s->dial)
-            reply_failure(s, stream_error_connect(ENOMEM));
+            session_reply_failure(s, stream_error_connect(ENOMEM));
         return;
     }
     if (literal.family == IP_NONE)
@@ -141,7 +158,7 @@ static void reply_success(struct session *s)
         session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
-    free_dial(s);
+    session_free_dial(s);
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
@@ -154,10 +171,12 @@ static bool step_dial(struct session *s)
     s->address = s->target.peer;
     if (result == DIAL_RUNNING)
         return false;
+    if (result == DIAL_STANDS && s->association)
+        return session_step_association_dial(s);
     if (result == DIAL_STANDS)
         reply_success(s);
     else
-        reply_failure(s, dial_error(s->dial));
+        session_reply_failure(s, dial_error(s->dial));
     return true;
 }
 
@@ -185,6 +204,6 @@ bool session_step_dialing(struct session *s)
     if (s->target.state == PAIR_CONNECTED)
         reply_success(s);
     else
-        reply_failure(s, s->target.error);
+        session_reply_failure(s, s->target.error);
     return true;
 }

@@ -45,6 +45,17 @@ static void put_target(struct log_record *record, const struct session *s)
     log_record_bytes(record, "target", text, n);
 }
 
+static void put_datagrams(struct log_record *record, const struct association_counts *counts)
+{
+    log_record_number(record, "datagrams_sent", counts->sent);
+    log_record_number(record, "datagrams_received", counts->received);
+    if (counts->icmp_errors)
+        log_record_number(record, "icmp_errors", counts->icmp_errors);
+    for (unsigned i = 0; i < DROP_COUNT; i++)
+        if (counts->dropped[i])
+            log_record_number(record, association_drop_names[i], counts->dropped[i]);
+}
+
 static uint64_t positive(int64_t n)
 {
     return n > 0 ? (uint64_t)n : 0;
@@ -77,6 +88,9 @@ static void put_upstream(struct log_record *record, const struct session *s)
 
 void session_log(const struct session *s)
 {
+    static const struct association_counts nothing;
+    const struct association_counts *datagrams =
+        s->association ? association_counts(s->association) : &nothing;
     char name[STREAM_ERROR_NAME_MAX];
     struct log_record record;
 
@@ -94,13 +108,15 @@ void session_log(const struct session *s)
     log_record_string(&record, "route", route_name(s));
     log_record_string(&record, "rule", s->rule ? s->rule->name : "");
     put_upstream(&record, s);
-    log_record_number(&record, "sent", positive(s->up.bytes));
-    log_record_number(&record, "received", positive(s->down.bytes));
+    log_record_number(&record, "sent", positive(s->up.bytes) + datagrams->bytes_sent);
+    log_record_number(&record, "received", positive(s->down.bytes) + datagrams->bytes_received);
     log_record_number(&record, "setup_ms", s->replied ? s->replied - s->started : 0);
     log_record_number(&record, "duration_ms", s->worker->now - s->started);
     log_record_string(&record, "error", stream_error_name(&s->error, name));
     if (stream_error_is(&s->error, ERROR_SYSTEM_CONNECT_OTHER) &&
         stream_error_errno_name(&s->error))
         log_record_string(&record, "errno", stream_error_errno_name(&s->error));
+    if (s->association)
+        put_datagrams(&record, datagrams);
     log_commit(&record);
 }

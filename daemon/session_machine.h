@@ -2,6 +2,7 @@
 #ifndef PAIRSOCKS_SESSION_MACHINE_H
 #define PAIRSOCKS_SESSION_MACHINE_H
 
+#include "config/policy.h"
 #include "daemon/session.h"
 
 #include <stddef.h>
@@ -29,6 +30,7 @@ bool session_step_handshake(struct session *s);
 bool session_step_dialing(struct session *s);
 bool session_step_relay(struct session *s);
 bool session_step_refusing(struct session *s);
+bool session_step_associated(struct session *s);
 
 /* Goes as far as it can, and arms what it waits for; it may be freed then. After something that has
  * come from elsewhere than its pairs and its timer. */
@@ -86,6 +88,37 @@ bool session_judge_address(void *target, const struct ip_endpoint *address,
 
 /* Starts towards the target of the complete request. */
 void session_dial(struct session *s);
+
+/* Says that the request failed, in the client's protocol, and goes on to the end. */
+void session_reply_failure(struct session *s, struct stream_error error);
+
+/* The dial is over; the path that it has found stays. */
+void session_free_dial(struct session *s);
+
+/* session_udp.c: the request was UDP ASSOCIATE: opens what it needs, and replies at once or when the
+ * proxies stand. */
+void session_associate(struct session *s);
+void session_reply_association(struct session *s);
+
+/* The proxy at the end has granted it. As a step. */
+bool session_step_association_dial(struct session *s);
+
+/* Reads and throws away what comes by a connection that is only held, and watches it. Returns why it is
+ * over; none: it stands. */
+struct stream_error session_watch(struct session *s, struct stream_pair *pair);
+
+/* When the association ends if nothing passes before; ms. */
+uint64_t session_association_deadline(const struct session *s);
+
+/* session_policy.c: whether its client may have an association, and which way that has. */
+bool session_judge_association(struct session *s, struct stream_error *ret_error);
+
+/* Judges a target of its datagrams; of `target` name, address and port are set. */
+struct policy_decision session_judge_datagram(struct session *s,
+                                              const struct rules_request *target);
+
+/* What a dial for the session's route is given. */
+void session_dial_options(struct session *s, struct dial_options *ret_options);
 
 /* Makes s->dial for the session's route, which has proxies; it stays NULL without memory. */
 void session_prepare_dial(struct session *s);

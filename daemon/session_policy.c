@@ -52,9 +52,9 @@ static void choose_route(struct session *s, const struct config_upstream *route)
 
 /* Through us a client must not reach what we listen on: it would come from our address, and could
  * go round in circles. */
-static bool is_ourselves(const struct session *s, const struct ip_address *address)
+static bool is_ourselves(const struct session *s, const struct ip_address *address, uint16_t port)
 {
-    return snapshot_has_port(s->listener->snapshot, s->target_port) && is_own_address(address);
+    return snapshot_has_port(s->listener->snapshot, port) && is_own_address(address);
 }
 
 static bool judge_address(struct session *s, const struct ip_address *address,
@@ -62,7 +62,7 @@ static bool judge_address(struct session *s, const struct ip_address *address,
 {
     struct policy_decision decision = judge(s, address);
 
-    if (decision.is_guarded && is_ourselves(s, address)) {
+    if (decision.is_guarded && is_ourselves(s, address, s->target_port)) {
         decision.verdict = POLICY_DENY;
         s->rule = NULL; /* it is the guard's word */
         decision.error = stream_error_of(ERROR_POLICY_GUARD_DENIED);
@@ -106,4 +106,42 @@ bool session_judge_address(void *target, const struct ip_endpoint *address,
         return false;
     }
     return !dial_is_for(s->route) || offer_address(s, &address->ip, before, ret_error);
+}
+
+bool session_judge_association(struct session *s, struct stream_error *ret_error)
+{
+    struct rules_request request = {
+        .listener = s->listener->index,
+        .client = s->peer.ip,
+        .user = s->user,
+        .command = COMMAND_UDP,
+    };
+    struct policy_decision decision =
+        policy_judge_association(s->listener->snapshot->config, &request);
+
+    s->rule = decision.rule;
+    if (decision.verdict == POLICY_DENY) {
+        *ret_error = decision.error;
+        return false;
+    }
+    choose_route(s, decision.route);
+    return true;
+}
+
+struct policy_decision session_judge_datagram(struct session *s, const struct rules_request *target)
+{
+    struct rules_request request = *target;
+    struct policy_decision decision;
+
+    request.listener = s->listener->index;
+    request.client = s->peer.ip;
+    request.user = s->user;
+    request.command = COMMAND_UDP;
+    decision = policy_judge(s->listener->snapshot->config, &request);
+    if (decision.is_guarded && is_ourselves(s, &request.address, request.port)) {
+        decision.verdict = POLICY_DENY;
+        decision.rule = NULL; /* it is the guard's word */
+        decision.error = stream_error_of(ERROR_POLICY_GUARD_DENIED);
+    }
+    return decision;
 }

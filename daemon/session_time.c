@@ -62,6 +62,16 @@ static uint64_t relay_deadline(const struct session *s, enum stream_error_id *re
     return due;
 }
 
+/* The dial that is under way, and the pair that it opens if that is not the target's; NULL: none. */
+static struct dial *current_dial(const struct session *s, struct stream_pair **ret_pair)
+{
+    struct dial *dial;
+
+    *ret_pair = NULL;
+    dial = association_dial(s->association, ret_pair);
+    return dial ? dial : s->dial;
+}
+
 static uint64_t dial_timeout(const struct session *s)
 {
     uint64_t timeout = (uint64_t)s->listener->config->connect_timeout;
@@ -92,9 +102,11 @@ uint64_t session_next_look(const struct session *s)
     }
     case SESSION_DIALING: {
         uint64_t due = s->dialed + dial_timeout(s);
+        struct stream_pair *pair;
+        struct dial *dial = current_dial(s, &pair);
 
-        if (s->dial)
-            due = earlier(due, dial_next_look(s->dial, &s->target));
+        if (dial)
+            due = earlier(due, dial_next_look(dial, pair ? pair : &s->target));
         if (pair_is_watched(&s->client))
             return due;
         return earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
@@ -111,6 +123,14 @@ uint64_t session_next_look(const struct session *s)
         if (relay_wants_write(&s->up) || relay_wants_write(&s->down))
             due =
                 earlier(due, session_now(s) + 1 + (uint64_t)config->write_timeout / LOOKS_A_WRITE);
+        return due;
+    }
+    case SESSION_ASSOCIATED: {
+        uint64_t due =
+            earlier(session_association_deadline(s), association_next_look(s->association));
+
+        if (!s->keepalive_set && config->keepalive)
+            due = earlier(due, s->replied + KEEPALIVE_AFTER_MS);
         return due;
     }
     default:
@@ -169,8 +189,11 @@ static void end_handshake(struct session *s)
 
 static void expire_dialing(struct session *s)
 {
-    if (s->dial)
-        dial_expire(s->dial, &s->target);
+    struct stream_pair *pair;
+    struct dial *dial = current_dial(s, &pair);
+
+    if (dial)
+        dial_expire(dial, pair ? pair : &s->target);
     else
         pair_expire(&s->target);
 }
@@ -181,6 +204,8 @@ void session_look(struct session *s)
     const struct config_listener *config = s->listener->config;
     uint64_t now = session_now(s);
     enum stream_error_id error;
+    struct stream_pair *pair;
+    struct dial *dial;
 
     switch (s->state) {
     case SESSION_SECURING:
@@ -196,8 +221,9 @@ void session_look(struct session *s)
     case SESSION_DIALING:
         if (now >= s->dialed + dial_timeout(s))
             expire_dialing(s);
-        else if (s->dial && now >= dial_next_look(s->dial, &s->target))
-            dial_look(s->dial, &s->target);
+        else if ((dial = current_dial(s, &pair)) &&
+                 now >= dial_next_look(dial, pair ? pair : &s->target))
+            dial_look(dial, pair ? pair : &s->target);
         else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
@@ -221,6 +247,13 @@ void session_look(struct session *s)
             session_end_with_reset(s, stream_error_of(error));
         else
             session_end(s, stream_error_of(error));
+        break;
+    case SESSION_ASSOCIATED:
+        if (!s->keepalive_set && now >= s->replied + KEEPALIVE_AFTER_MS)
+            keep_alive(s);
+        association_look(s->association);
+        if (now >= session_association_deadline(s))
+            session_end(s, stream_error_of(ERROR_TIMEOUT_IDLE));
         break;
     case SESSION_REFUSING:
         if (now >= s->active + LINGER_MS)

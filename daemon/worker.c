@@ -106,6 +106,23 @@ void worker_give_place(struct worker *worker, struct gate *gate)
     resume_if(all, waited_for);
 }
 
+bool worker_take_more(struct worker *worker)
+{
+    return limit_take(&worker->all->sessions);
+}
+
+void worker_give_more(struct worker *worker)
+{
+    resume_if(worker->all, limit_give(&worker->all->sessions));
+}
+
+bool worker_needs_datagrams(struct worker *worker)
+{
+    if (!worker->datagrams)
+        worker->datagrams = datagram_scratch_new();
+    return worker->datagrams != NULL;
+}
+
 static void on_unadmit(struct listener *listener)
 {
     struct worker_listener *wl = listener->context;
@@ -402,6 +419,7 @@ static void worker_done(struct worker *worker)
     buffer_pool_done(&worker->pool);
     pipe_pool_done(&worker->pipes);
     free(worker->tools.scratch);
+    datagram_scratch_free(worker->datagrams);
     if (worker->loop)
         ev_loop_destroy(worker->loop);
 }

@@ -8,6 +8,7 @@
 #include "daemon/password_pool.h"
 #include "daemon/relay.h"
 #include "daemon/snapshot.h"
+#include "streams/datagram.h"
 #include "streams/listener.h"
 
 #include <pthread.h>
@@ -59,8 +60,9 @@ struct worker {
     struct pipe_pool pipes;
     struct connector_budget attempts; /* beside the first of each connection that is being made */
     struct relay_tools tools;
-    struct worker_listener *listeners; /* owned */
-    struct snapshot *snapshot;         /* a reference; NULL before the first plan */
+    struct datagram_scratch *datagrams; /* owned; NULL until an association needs it */
+    struct worker_listener *listeners;  /* owned */
+    struct snapshot *snapshot;          /* a reference; NULL before the first plan */
     struct session_list sessions;
     struct queue_inbox evicted;    /* sessions of ours that must leave a queue */
     struct password_inbox checked; /* passwords of our sessions */
@@ -107,6 +109,14 @@ void workers_done(struct workers *workers);
 
 /* Gives back the place that a connection through this gate had, and wakes who waits for one. */
 void worker_give_place(struct worker *worker, struct gate *gate);
+
+/* One more place for a session that needs more descriptors than others; it waits for nothing. False:
+ * there is none. */
+bool worker_take_more(struct worker *worker);
+void worker_give_more(struct worker *worker);
+
+/* Makes worker->datagrams. False without memory. */
+bool worker_needs_datagrams(struct worker *worker);
 
 /* For sessions: a worker that drains ends with its last one. */
 void worker_session_ended(struct worker *worker);

@@ -18,16 +18,18 @@ struct row {
     struct mmsghdr messages[DATAGRAM_BATCH];
     struct iovec bytes[DATAGRAM_BATCH];
     struct sockaddr_storage names[DATAGRAM_BATCH];
+    size_t data[DATAGRAM_BATCH];
 };
 
 struct datagram_scratch {
     struct row in, out[DATAGRAM_QUEUES];
-    uint8_t slots[DATAGRAM_BATCH][SLOT];
+    uint8_t slots[DATAGRAM_BATCH + 1][SLOT]; /* the last is the spare one */
 };
 
 struct datagram_scratch *datagram_scratch_new(void)
 {
-    struct datagram_scratch *scratch = calloc(1, sizeof *scratch); /* large: pages as they are used */
+    struct datagram_scratch *scratch =
+        calloc(1, sizeof *scratch); /* large: pages as they are used */
 
     for (unsigned i = 0; scratch && i < DATAGRAM_BATCH; i++) {
         struct msghdr *message = &scratch->in.messages[i].msg_hdr;
@@ -47,6 +49,11 @@ struct datagram_scratch *datagram_scratch_new(void)
 void datagram_scratch_free(struct datagram_scratch *scratch)
 {
     free(scratch);
+}
+
+uint8_t *datagram_spare(struct datagram_scratch *scratch)
+{
+    return scratch->slots[DATAGRAM_BATCH] + DATAGRAM_ROOM;
 }
 
 /* ---- sockets */
@@ -144,8 +151,9 @@ unsigned datagram_drain_errors(int fd)
 
 /* ---- sending */
 
-bool datagram_queue_add(struct datagram_queue *queue, struct datagram_scratch *scratch, unsigned row,
-                        const void *bytes, size_t n, const struct ip_endpoint *to)
+bool datagram_queue_add(struct datagram_queue *queue, struct datagram_scratch *scratch,
+                        unsigned row, const void *bytes, size_t n, size_t data,
+                        const struct ip_endpoint *to)
 {
     struct row *out = &scratch->out[row];
     struct msghdr *message = &out->messages[queue->count].msg_hdr;
@@ -155,6 +163,7 @@ bool datagram_queue_add(struct datagram_queue *queue, struct datagram_scratch *s
     queue->scratch = scratch;
     queue->row = row;
     out->bytes[queue->count] = (struct iovec){(void *)(uintptr_t)bytes, n};
+    out->data[queue->count] = data;
     message->msg_name = to ? &out->names[queue->count] : NULL;
     message->msg_namelen = to ? endpoint_to_sockaddr(to, &out->names[queue->count]) : 0;
     queue->count++;
@@ -186,7 +195,7 @@ unsigned datagram_flush(int fd, struct datagram_queue *queue, datagram_failed *f
         } else if (again && may_be_older(errno)) {
             again = false; /* once: an error of its own comes back */
         } else {
-            failed(context, at, out->bytes[at].iov_len, errno);
+            failed(context, at, out->data[at], errno);
             at++;
             again = true;
         }

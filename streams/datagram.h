@@ -54,15 +54,20 @@ struct ip_endpoint datagram_bound(int fd);
  * waiting (an ICMP message); it is gone now, and reading goes on. */
 int datagram_read(int fd, struct datagram_scratch *scratch, struct datagram *ret_datagrams);
 
+/* DATAGRAM_MAX bytes behind DATAGRAM_ROOM, for one that comes from elsewhere. */
+uint8_t *datagram_spare(struct datagram_scratch *scratch);
+
 /* Throws away what ICMP has said; returns how many messages there were, at most a few hundred a call. */
 unsigned datagram_drain_errors(int fd);
 
-/* Puts one behind the others of row `row`. `to` NULL: the socket is connected. False: the queue is full. */
-bool datagram_queue_add(struct datagram_queue *queue, struct datagram_scratch *scratch, unsigned row,
-                        const void *bytes, size_t n, const struct ip_endpoint *to);
+/* Puts one behind the others of row `row`. `data`: of its bytes, the owner's count. `to` NULL: the socket
+ * is connected. False: the queue is full. */
+bool datagram_queue_add(struct datagram_queue *queue, struct datagram_scratch *scratch,
+                        unsigned row, const void *bytes, size_t n, size_t data,
+                        const struct ip_endpoint *to);
 
-/* What became of one that could not be sent: its place in the queue, and errno. */
-typedef void datagram_failed(void *context, unsigned place, size_t n, int error_number);
+/* Told of one that could not be sent: its place in the queue, its `data`, and errno. */
+typedef void datagram_failed(void *context, unsigned place, size_t data, int error_number);
 
 /* Sends all, and empties the queue. Who cannot be sent is told of and left out. Returns how many were
  * sent. An error that was waiting from before (ICMP) fails nobody. */

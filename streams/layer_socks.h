@@ -16,7 +16,8 @@ enum socks_client { SOCKS_CLIENT_4, SOCKS_CLIENT_4A, SOCKS_CLIENT_5 };
 /* Everything is copied, but for the observer. */
 struct layer_socks_options {
     enum socks_client version;
-    struct socks_request request; /* `command` is CONNECT, or BIND for its first reply */
+    struct socks_request request; /* `command` is CONNECT, BIND for its first reply, or
+                                     UDP_ASSOCIATE */
     const char *user;             /* SOCKS4: the USERID; NULL: none */
     const char *password;         /* SOCKS5 only; NULL: empty */
     setup_observer *observer;     /* NULL: nobody */

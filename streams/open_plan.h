@@ -25,7 +25,7 @@ enum open_kind {
     OPEN_TLS,          /* context, peer_name, keeps_chain */
     OPEN_SOCKS4,       /* host, port, user */
     OPEN_SOCKS4A,      /* host, port, user */
-    OPEN_SOCKS5,       /* host, port, user, password */
+    OPEN_SOCKS5,       /* host, port, user, password, command */
     OPEN_HTTP,         /* host, port, user, password */
     OPEN_KINDS,
 };
@@ -40,6 +40,7 @@ struct open_step {
 
     struct socks_host host; /* the next host: an address, or a name of opaque bytes */
     uint16_t port;
+    uint8_t command;  /* of SOCKS5; 0: CONNECT */
     const char *user; /* NULL: no credentials; see layer_socks.h, layer_http.h */
     const char *password;
 
