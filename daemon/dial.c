@@ -28,8 +28,9 @@ struct dial {
     struct dial_options options;
     char *target_host; /* owned */
     enum state state;
-    uint64_t began; /* ms; what the connect_timeout of the hop under way counts from */
-    bool is_last;   /* nothing is tried after this */
+    uint64_t
+        began; /* ms; what the connect_timeout of the hop under way counts from; 0: no step yet */
+    bool is_last; /* nothing is tried after this */
     bool stands;
     unsigned hop_count;
     struct hop *hops;               /* owned; the nearest first */
@@ -529,6 +530,8 @@ uint64_t dial_next_look(const struct dial *d, const struct stream_pair *pair)
     bool was_asked;
     unsigned hop = hop_under_way(d, pair, &was_asked);
 
+    if (!d->began)
+        return UINT64_MAX;
     if (d->state == STATE_PICKING)
         return *d->options.now + PENDING_POLL_MS;
     return was_asked ? UINT64_MAX : due(d, hop);
@@ -551,7 +554,7 @@ void dial_look(struct dial *d, struct stream_pair *pair)
     bool was_asked;
     unsigned hop = hop_under_way(d, pair, &was_asked);
 
-    if (!was_asked && *d->options.now >= due(d, hop))
+    if (d->began && !was_asked && *d->options.now >= due(d, hop))
         expire(d, pair);
 }
 
@@ -559,4 +562,6 @@ void dial_expire(struct dial *d, struct stream_pair *pair)
 {
     d->is_last = true;
     expire(d, pair);
+    if (!d->began)
+        pair_expire(pair); /* the target's name is being resolved by it */
 }

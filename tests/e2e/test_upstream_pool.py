@@ -1,8 +1,6 @@
 """Pools of servers: which of them is asked, what becomes of those that fail, and SRV records."""
 
 import asyncio
-import os
-import signal
 import threading
 
 import pytest
@@ -11,8 +9,7 @@ from harness import tls, wait
 from harness.crowd import EchoCrowd, open_through
 from harness.dns import NXDOMAIN, SRV, Held, Scripted, service
 from harness.proxies import Microsocks, Script, read_request5
-from harness.socks import Client
-from harness.targets import Echo, Refusing
+from harness.targets import Refusing
 from harness.wire import endpoint
 
 
@@ -227,11 +224,13 @@ def test_sessions_wait_for_a_service_that_is_not_known_yet(pairsocks, keep, dns,
     waiting, short = (dial(daemon, address=daemon.address(4, name)) for name in ("held", "short"))
     waiting.ask("socks5", "target.test", 80)
     assert short.negotiate("socks5", "target.test", 80).code == 4
+    short.close()
     assert daemon.session(short)["error"] == "resolver.name.timeout"
     held.release()
     assert waiting.read_reply("socks5").code == 0
     client = dial(daemon, address=daemon.address(4, "gone"))
     assert client.negotiate("socks5", "target.test", 80).code == 4
+    client.close()
     assert daemon.session(client)["error"] == "resolver.name.not-found"
 
 
@@ -251,4 +250,5 @@ def test_certificate_has_to_be_for_the_services_domain(pairsocks, keep, dns, dia
     assert client.negotiate("socks5", "target.test", 80).code == 0
     client = dial(daemon, address=daemon.address(4, "wrong"))
     assert client.negotiate("socks5", "target.test", 80).code == 1
+    client.close()
     assert daemon.session(client)["error"] == "tls.certificate.name-mismatch"
