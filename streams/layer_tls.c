@@ -17,7 +17,7 @@
 /* WRITE_PIECE: so much is encrypted before the layer below is called. READS_STOP: what waits to be
  * written keeps us from reading, for reading may add answers to it (KeyUpdate). FILLS_A_READ: how
  * often one read asks the layer below, when nothing that it gives makes a byte for the reader. */
-enum { WRITE_PIECE = 48 * 1024, READS_STOP = 56 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
+enum { WRITE_PIECE = 64 * 1024, READS_STOP = 56 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
 
 const char layer_tls_name[] = "tls";
 

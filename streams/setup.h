@@ -23,8 +23,9 @@ typedef void setup_observer(void *context, enum setup_phase phase);
  * included. AGAIN: `open_waits` is set. ERROR. */
 enum io setup_send(struct layer *layer, const uint8_t *bytes, size_t n, size_t *at);
 
-/* Reads on until `*have` is `want`. AGAIN: `open_waits` is set. ERROR; a peer that ends its direction
- * is stream.end.early. */
+/* Reads once, up to `want` bytes in all. OK: `*have` has grown; parse, and ask again while that says
+ * MORE: a refusal that is cut short is a refusal. AGAIN: `open_waits` is set. ERROR; a peer that
+ * ends its direction is stream.end.early. */
 enum io setup_receive(struct layer *layer, uint8_t *in, size_t want, size_t *have);
 
 /* Stores the reason; ERROR. */
