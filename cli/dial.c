@@ -56,6 +56,8 @@ static void tell(struct dial *d, const char *detail, struct layer *layer, bool f
 static bool fail(struct dial *d, struct stream_error error)
 {
     stream_error_keep_first(&d->error, error);
+    if (error.domain == ERROR_DOMAIN_SOCKS && error.subdomain == SUBDOMAIN_SOCKS_SOCKS5_USERPASS)
+        d->what = "login"; /* whether there would be one, only the proxy knew */
     tell(d, "", pair_find_layer(&d->pair, layer_tls_name), true);
     return false;
 }
@@ -99,8 +101,8 @@ static bool resolve(struct dial *d, const char *name, bool only_ipv4, struct ip_
         return fail(d, stream_error_of(ERROR_RESOLVER_TIMEOUT));
     *ret = lookup.found[lookup.found[0].family ? 0 : 1];
     if (ret->family == IP_NONE)
-        return fail(d, stream_error_set(&lookup.error) ? lookup.error
-                                                       : stream_error_connect(ENOMEM));
+        return fail(d,
+                    stream_error_set(&lookup.error) ? lookup.error : stream_error_connect(ENOMEM));
     ip_format(ret, text);
     tell(d, text, NULL, false);
     return true;
@@ -185,14 +187,7 @@ static const char *phase_word(const struct open_step *step, enum setup_phase pha
 {
     if (step->kind == OPEN_TLS)
         return "tls";
-    switch (phase) {
-    case SETUP_BEGUN:
-        return step->kind == OPEN_SOCKS5 ? "method" : "request";
-    case SETUP_METHOD:
-        return step->user ? "login" : "request";
-    default:
-        return "request";
-    }
+    return step->kind == OPEN_SOCKS5 && phase == SETUP_BEGUN ? "method" : "request";
 }
 
 /* What is under way when the plan has come so far. */

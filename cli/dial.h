@@ -16,10 +16,10 @@ struct dial_options {
     unsigned proxy_count;
     const char *host; /* the target, as it was written */
     uint16_t port;
-    bool tls;                /* to the target */
-    const char *peer_name;   /* its name in its certificate; NULL: `host` */
-    const char *authority;   /* bundle of roots for all TLS; NULL: the system's */
-    double timeout;          /* seconds */
+    bool tls;              /* to the target */
+    const char *peer_name; /* its name in its certificate; NULL: `host` */
+    const char *authority; /* bundle of roots for all TLS; NULL: the system's */
+    double timeout;        /* seconds */
 };
 
 /* A step that has been done, or (`error` is set) failed. Texts are valid during the call. */
@@ -27,7 +27,7 @@ struct dial_step {
     const char *what;  /* a word */
     const char *where; /* whom it is about */
     double seconds;
-    const char *detail; /* "": there is none */
+    const char *detail;  /* "": there is none */
     struct layer *layer; /* what can be asked of it: see struct open_progress; NULL: nothing */
     bool failed;
 };

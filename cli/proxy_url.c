@@ -11,8 +11,9 @@ static const struct {
     enum open_kind kind;
     bool resolves_here;
 } schemes[] = {
-    {"socks4", OPEN_SOCKS4, true},   {"socks4a", OPEN_SOCKS4A, false}, {"socks5", OPEN_SOCKS5, true},
-    {"socks5h", OPEN_SOCKS5, false}, {"http", OPEN_HTTP, false},
+    {"socks4", OPEN_SOCKS4, true}, {"socks4a", OPEN_SOCKS4A, false},
+    {"socks5", OPEN_SOCKS5, true}, {"socks5h", OPEN_SOCKS5, false},
+    {"http", OPEN_HTTP, false},
 };
 
 static bool is_word(const char *text, size_t n, const char *word)
@@ -118,8 +119,8 @@ static void write_text(const char *scheme, size_t n, struct proxy_url *url)
 {
     const char *open = url->ip.family == IP_V6 ? "[" : "", *close = *open ? "]" : "";
 
-    snprintf(url->text, sizeof url->text, "%.*s://%s%s%s:%u", (int)n, scheme, open, url->host, close,
-             (unsigned)url->port);
+    snprintf(url->text, sizeof url->text, "%.*s://%s%s%s:%u", (int)n, scheme, open, url->host,
+             close, (unsigned)url->port);
 }
 
 const char *proxy_url_parse(const char *text, struct proxy_url *ret_url)

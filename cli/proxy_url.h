@@ -8,9 +8,9 @@
 enum { PROXY_URL_PORT = 1080, PROXY_URL_CREDENTIAL_MAX = 255, PROXY_URL_TEXT_MAX = 320 };
 
 struct proxy_url {
-    uint8_t kind;       /* enum open_kind: OPEN_SOCKS4, OPEN_SOCKS4A, OPEN_SOCKS5 or OPEN_HTTP */
-    bool resolves_here; /* it is given addresses: names are resolved by who uses it */
-    bool tls;           /* the connection to it */
+    uint8_t kind;         /* enum open_kind: OPEN_SOCKS4, OPEN_SOCKS4A, OPEN_SOCKS5 or OPEN_HTTP */
+    bool resolves_here;   /* it is given addresses: names are resolved by who uses it */
+    bool tls;             /* the connection to it */
     struct ip_address ip; /* IP_NONE: `host` is a name */
     uint16_t port;
     bool has_user;

@@ -12,8 +12,8 @@ enum { BLOCK = 64 * 1024 };
 struct direction {
     uint8_t *bytes; /* owned, BLOCK of them */
     size_t begin, end;
-    bool got_end;  /* from where the bytes come */
-    bool put_end;  /* to where they go */
+    bool got_end; /* from where the bytes come */
+    bool put_end; /* to where they go */
 };
 
 struct pump {

@@ -48,9 +48,12 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
                           bool *ret_help)
 {
     static const struct option options[] = {
-        {"proxy", required_argument, NULL, 'x'},     {"tls", no_argument, NULL, 's'},
-        {"peer-name", required_argument, NULL, 'n'}, {"authority", required_argument, NULL, 'a'},
-        {"timeout", required_argument, NULL, 't'},   {"help", no_argument, NULL, 'h'},
+        {"proxy", required_argument, NULL, 'x'},
+        {"tls", no_argument, NULL, 's'},
+        {"peer-name", required_argument, NULL, 'n'},
+        {"authority", required_argument, NULL, 'a'},
+        {"timeout", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     bool is_direct = false;
@@ -91,9 +94,9 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
     if (is_direct || t->options.proxy_count)
         return true;
     proxy = getenv("PAIRSOCKS_PROXY");
-    return proxy && *proxy ? strcmp(proxy, "none") == 0 ||
-                                 add_proxy(verb, "$PAIRSOCKS_PROXY", proxy, t)
-                           : add_proxy(verb, "--proxy", default_proxy, t);
+    return proxy && *proxy
+               ? strcmp(proxy, "none") == 0 || add_proxy(verb, "$PAIRSOCKS_PROXY", proxy, t)
+               : add_proxy(verb, "--proxy", default_proxy, t);
 }
 
 static bool parse_target(const struct verb *verb, int count, char **words, struct through *t)

@@ -15,7 +15,8 @@ struct through {
 #define THROUGH_OPTIONS                                                                            \
     "  --proxy URL        socks4, socks4a, socks5, socks5h or http, each also with +tls:\n"        \
     "                     SCHEME://[USER:PASSWORD@]HOST[:PORT]; several: one through the other;\n" \
-    "                     none: no proxy; default: $PAIRSOCKS_PROXY, or socks5h://127.0.0.1:1080\n" \
+    "                     none: no proxy; default: $PAIRSOCKS_PROXY, or "                          \
+    "socks5h://127.0.0.1:1080\n"                                                                   \
     "  --tls              TLS to the target\n"                                                     \
     "  --peer-name NAME   the target's certificate is for NAME, not for HOST\n"                    \
     "  --authority FILE   believe the roots in FILE, not the system's\n"                           \
