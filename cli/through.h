@@ -13,14 +13,15 @@ struct through {
 
 #define THROUGH_ARGUMENTS "[--proxy URL]... [--tls] [OPTIONS] HOST PORT"
 #define THROUGH_OPTIONS                                                                            \
-    "  --proxy URL        socks4, socks4a, socks5, socks5h or http, each also with +tls:\n"        \
-    "                     SCHEME://[USER:PASSWORD@]HOST[:PORT]; several: one through the other;\n" \
-    "                     none: no proxy; default: $PAIRSOCKS_PROXY, or "                          \
-    "socks5h://127.0.0.1:1080\n"                                                                   \
-    "  --tls              TLS to the target\n"                                                     \
-    "  --peer-name NAME   the target's certificate is for NAME, not for HOST\n"                    \
-    "  --authority FILE   believe the roots in FILE, not the system's\n"                           \
-    "  --timeout SECONDS  for all of it until the target stands; default: 30\n"                    \
+    "  --proxy URL       SCHEME://[USER:PASSWORD@]HOST[:PORT]; SCHEME is socks4,\n"                 \
+    "                    socks4a, socks5, socks5h (it resolves the names) or http,\n"               \
+    "                    each also with +tls. Several: one through the other.\n"                    \
+    "                    none: no proxy. Default: $PAIRSOCKS_PROXY, or\n"                           \
+    "                    socks5h://127.0.0.1:1080\n"                                                \
+    "  --tls             TLS to the target\n"                                                      \
+    "  --peer-name NAME  the target's certificate is for NAME, not for HOST\n"                     \
+    "  --authority FILE  believe the roots in FILE, not the system's\n"                            \
+    "  --timeout SECONDS for all of it until the target stands; default: 30\n"                     \
     "  --help\n"
 
 /* False: the verb ends with *ret_status; all was said. */
