@@ -225,7 +225,12 @@ static void plan_failed(struct dial *d, const struct stream_pair *pair)
     struct upstream_server *told = hop < d->hop_count ? d->path->servers[hop] : NULL;
     bool was_asked = open_plan_phase(plan) == SETUP_ASKED;
 
-    if (!told) {
+    for (unsigned i = 0; i < hop && i < d->hop_count; i++)
+        upstream_server_worked(d->path->servers[i]);
+    if (told && was_asked && stream_error_is(&pair->error, ERROR_SYSTEM_CONNECT_TIMEOUT)) {
+        keep_error(d, told, pair->error, true); /* the whole time is up, and whose fault it is unknown */
+        over(d);
+    } else if (!told) {
         keep_error(d, NULL, pair->error, true);
         replace_target(d);
     } else if (!was_asked || !is_about_the_next(&pair->error)) {
