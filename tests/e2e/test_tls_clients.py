@@ -199,9 +199,7 @@ def test_openssl_updates_keys(pairsocks, program, keep):
         process.communicate()
 
 
-@pytest.mark.parametrize("level", [
-    "-tls1_2", pytest.param("-tls1_3", marks=pytest.mark.xfail(strict=True, reason="its alert comes in plain, and is not read")),
-])  # fmt: skip
+@pytest.mark.parametrize("level", ["-tls1_2", "-tls1_3"])
 def test_openssl_that_does_not_believe_us_says_so(pairsocks, run, level):
     daemon = pairsocks(listen="127.0.0.1:0", **keys())
     run("openssl", "s_client", "-connect", endpoint(daemon.address()), level, "-CAfile", pem("other-root"), "-verify_return_error", check=False)

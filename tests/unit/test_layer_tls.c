@@ -55,7 +55,7 @@ Test(tls_layer, each_version_is_negotiated_and_carries_bytes_both_ways)
             cr_assert_str_eq(layer_tls_version(ends->client.top), names[i]);
             cr_assert_str_eq(layer_tls_version(ends->server.top), names[i]);
             cr_assert_not_null(layer_tls_suite(ends->client.top));
-            cr_assert_str_eq(layer_tls_server_name(ends->server.top) ?: "", "");
+            cr_assert_str_eq(layer_tls_server_name(ends->server.top) ?: "", "server.test");
             tls_end_write_all(&ends->client, bytes, sizeof bytes);
             expect(&ends->server, bytes, sizeof bytes);
             tls_end_write_all(&ends->server, bytes, sizeof bytes);
@@ -550,6 +550,37 @@ Test(tls_layer, a_peer_that_leaves_in_the_handshake_is_an_error)
     cr_assert_str_eq(tls_end_error(&ends->client), "tls.handshake.protocol");
     tls_context_unref(client);
     free_ends(ends);
+}
+
+/* At whatever byte: it did nothing wrong. */
+Test(tls_layer, a_client_that_leaves_in_the_handshake_is_the_end)
+{
+    struct tls_context *client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+    struct tls_context *server = tls_test_context(TLS_SERVER, "server", NULL);
+    struct tls_ends *ends = tls_ends_new();
+    static uint8_t hello[4096];
+    size_t n, steps = 0;
+    enum io result;
+
+    tls_end_push(ends, &ends->client, (struct layer_tls_options){.context = client});
+    ends->client.top->ops->open(ends->client.top);
+    n = ends->up.end;
+    memcpy(hello, ends->up.bytes, n);
+    free_ends(ends);
+    for (size_t i = 0; i <= n; i++) {
+        ends = tls_ends_new();
+        tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+        memcpy(ends->up.bytes, hello, i);
+        ends->up.end = i;
+        ends->up.has_ended = true;
+        while ((result = ends->server.top->ops->open(ends->server.top)) == IO_AGAIN)
+            cr_assert_lt(++steps, 4 * n);
+        cr_assert_eq(result, IO_EOF, "at byte %zu", i);
+        cr_assert_str_eq(tls_end_error(&ends->server), "none");
+        free_ends(ends);
+    }
+    tls_context_unref(client);
+    tls_context_unref(server);
 }
 
 Test(tls_layer, what_is_no_tls_is_an_error)
