@@ -131,11 +131,11 @@ class Serving(Target):
     def _accept(self):
         while True:
             try:
-                conn, _ = self.sock.accept()
+                conn, peer = self.sock.accept()
             except OSError:
                 return
             with contextlib.suppress(OSError):  # it may be gone already
-                wire = Wire(conn, patience=60)
+                wire = Wire(conn, patience=60, peer=peer)
                 thread = threading.Thread(target=self._serve, args=(wire,), daemon=True)
                 with self.lock:
                     self.wires.add(wire)
