@@ -20,8 +20,9 @@ struct relay_tools {
     uint8_t *scratch;        /* RELAY_SCRATCH bytes */
 };
 
-/* As large as the largest block, so that whatever was read and not written finds a place. */
-#define RELAY_SCRATCH BUFFER_LARGE
+/* Four full TLS records; whatever was read and not written finds a place in one block. */
+#define RELAY_SCRATCH (64 * 1024)
+_Static_assert(RELAY_SCRATCH <= BUFFER_LARGE, "a block holds what the scratch does");
 
 enum relay_state {
     RELAY_OPEN,

@@ -17,7 +17,7 @@
 /* WRITE_PIECE: so much is encrypted before the layer below is called. READS_STOP: what waits to be
  * written keeps us from reading, for reading may add answers to it (KeyUpdate). FILLS_A_READ: how
  * often one read asks the layer below, when nothing that it gives makes a byte for the reader. */
-enum { WRITE_PIECE = 48 * 1024, READS_STOP = 56 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
+enum { WRITE_PIECE = 64 * 1024, READS_STOP = 56 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
 
 /* A plain alert: type(1)=21 version(2) length(2)=2 | level(1) description(1) (RFC 8446, 6). */
 enum { ALERT = 21, ALERT_RECORD = 7 };
