@@ -126,6 +126,32 @@ Test(tls_layer, a_cut_is_an_error_after_all_that_was_authenticated)
         }
 }
 
+Test(tls_layer, a_cut_at_any_byte_of_a_record_is_a_cut)
+{
+    for
+        EACH_LEVEL(i)
+        {
+            for (size_t left = 0, whole = 1; left < whole; left++) {
+                struct tls_ends *ends = tls_ends_talking(levels[i]);
+                struct wire *wire = &ends->up;
+                size_t n, before;
+
+                tls_end_write_all(&ends->client, "abc", 3);
+                before = wire->end;
+                tls_end_write_all(&ends->client, "defghi", 6);
+                whole = wire->end - before;
+                wire->end = before + left;
+                wire->has_ended = true;
+                cr_assert_eq(read_some(&ends->server, &n), IO_OK);
+                cr_assert_eq(n, 3);
+                cr_assert_eq(read_some(&ends->server, &n), IO_ERROR);
+                cr_assert_str_eq(tls_end_error(&ends->server), "tls.cut.no-close-notify",
+                                 "%zu of %zu bytes: %s", left, whole, tls_end_error(&ends->server));
+                free_ends(ends);
+            }
+        }
+}
+
 Test(tls_layer, a_changed_byte_is_an_error_and_nothing_of_its_record_is_read)
 {
     for
@@ -426,6 +452,27 @@ Test(tls_layer, a_peer_that_only_asks_for_keys_costs_bounded_memory)
     cr_assert_eq(n, 7);
     tls_end_write_all(&ends->server, "indeed", 6);
     expect(&ends->client, "indeed", 6);
+    free_ends(ends);
+}
+
+/* Both change keys thousands of times, with data in between, before the other one reads at all. */
+Test(tls_layer, thousands_of_new_keys_in_both_directions_wait_to_be_read)
+{
+    struct tls_ends *ends = tls_ends_talking(TLS_LEVEL_1_3);
+    struct tls_end *end[] = {&ends->client, &ends->server};
+
+    fill_bytes();
+    for (unsigned turn = 0; turn < 3000; turn++)
+        for (int i = 0; i < 2; i++) {
+            tls_end_write_all(end[i], bytes + turn, 1);
+            cr_assert(layer_tls_update_keys(end[i]->top));
+        }
+    expect(&ends->server, bytes, 3000);
+    expect(&ends->client, bytes, 3000);
+    for (int i = 0; i < 2; i++)
+        tls_end_write_all(end[i], "after", 5);
+    expect(&ends->server, (const uint8_t *)"after", 5);
+    expect(&ends->client, (const uint8_t *)"after", 5);
     free_ends(ends);
 }
 
