@@ -320,12 +320,12 @@ def test_who_leaves_after_the_handshake_is_gone(served, dial_tls, level, leave):
 
 @pytest.mark.figures
 def test_abandoned_handshakes_leave_nothing(served, dial, dial_tls, keep):
-    """After the first hundreds no more memory is taken."""
+    """Ten thousand of them: after the first hundreds no more memory is taken."""
     target = keep(Echo())
 
     def abandon(count):
         for i in range(count):
-            with Client.open(served.address()) as client:
+            with Client.open(address) as client:
                 client.send(hello_bytes[: (len(hello_bytes), 200, 5)[i % 3]])
                 if i % 3 == 0:
                     client.read(5)
@@ -335,13 +335,14 @@ def test_abandoned_handshakes_leave_nothing(served, dial, dial_tls, keep):
     def count():
         return len(served.records(event="session"))
 
-    hello_bytes = hello()
+    hello_bytes, address = hello(), served.address()
     descriptors = served.descriptors()
     abandon(400)
     wait.until(lambda: count() == 400, "their sessions to end")
     before = served.rss()
-    abandon(800)
-    wait.until(lambda: count() == 1200, "their sessions to end")
+    abandon(10_000)
+    wait.until(lambda: served.log_text().count(" event=session ") == 10_400, "their sessions to end", every=0.1)
+    assert {session["error"] for session in served.records(event="session")} == {"client.gone"}
     assert served.rss() - before < 1 << 20
     wait.until(lambda: served.descriptors() == descriptors, "all descriptors to be closed")
     dial_tls(served).connect("socks5", target.host, target.port)

@@ -173,6 +173,37 @@ def test_openssl_may_not_renegotiate(pairsocks, s_client, keep):
     assert daemon.wait_for(event="session")["error"] == "tls.record.bad"
 
 
+def test_openssl_as_a_server_gets_no_new_handshake(pairsocks, program, dial):
+    """TLS 1.2, by its wish (r, a HelloRequest): it hears that there is none, and how it takes that is its own affair."""
+    words = ["setpriv", "--pdeathsig", "KILL", program("openssl"), "s_server", "-accept", "127.0.0.1:0", "-cert", pem("server"), "-key",
+             tls.key("server"), "-tls1_2", "-msg"]  # fmt: skip
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    watch = threading.Timer(wait.seconds(30), process.kill)
+    watch.start()
+
+    def until(word):
+        lines = []
+        while word not in (line := process.stdout.readline()):
+            assert line, f"the end before {word}: {lines}"
+            lines.append(line)
+        return line
+
+    try:
+        port = int(until(b"ACCEPT ").rpartition(b":")[2])
+        daemon = pairsocks(listen="127.0.0.1:0", protocols="forward", forward_to=f"127.0.0.1:{port}", upstreams={"out": OUT}, route="out")
+        client = dial(daemon)
+        client.send(b"before\n")
+        until(b"before")
+        process.stdin.write(b"r\n")
+        process.stdin.flush()
+        until(b"HelloRequest")
+        assert b"warning no_renegotiation" in until(b"Alert")
+    finally:
+        watch.cancel()
+        process.kill()
+        process.communicate()
+
+
 def test_openssl_updates_keys(pairsocks, program, keep):
     """TLS 1.3: KeyUpdate with a request for ours (K), again and again."""
     echo = keep(Echo())
