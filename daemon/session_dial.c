@@ -38,6 +38,12 @@ static void free_dial(struct session *s)
     s->dial = NULL;
 }
 
+/* The client's TLS has ended without its end. */
+static bool is_cut(const struct session *s)
+{
+    return stream_error_is(&s->client.error, ERROR_TLS_CUT);
+}
+
 static void reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
@@ -145,6 +151,8 @@ static void reply_success(struct session *s)
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
+    if (is_cut(s))
+        s->down.state = RELAY_ENDED; /* nothing more can be said to it */
 }
 
 static bool step_dial(struct session *s)
@@ -169,7 +177,9 @@ bool session_step_dialing(struct session *s)
             s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
             break;
         case IO_ERROR:
-            session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+            if (is_cut(s))
+                break; /* what came is for the target all the same; the relay meets the cut behind it */
+            session_end(s, session_client_error(s));
             return true;
         default:
             break;
