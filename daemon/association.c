@@ -120,7 +120,11 @@ static bool note_peer(struct association *a, const struct ip_endpoint *to)
 
 struct ip_address association_source(const struct association *a)
 {
-    return dial_is_for(a->session->route) ? a->config->bind_address : a->session->bind_address;
+    const struct config_upstream *route = a->session->route;
+
+    return route && !dial_is_for(route) && route->bind_address.family != IP_NONE
+               ? route->bind_address
+               : a->config->bind_address;
 }
 
 static void send_direct(struct association *a, const struct udp_entry *target,

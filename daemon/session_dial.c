@@ -38,6 +38,12 @@ void session_free_dial(struct session *s)
     s->dial = NULL;
 }
 
+/* The client's TLS has ended without its end. */
+static bool is_cut(const struct session *s)
+{
+    return stream_error_is(&s->client.error, ERROR_TLS_CUT);
+}
+
 void session_reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
@@ -100,7 +106,7 @@ void session_dial(struct session *s)
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend->ipv4_only,
-        .bind_address = &s->bind_address,
+        .bind_address = &s->worker->source,
     };
     struct ip_address literal = ip_unmapped(&s->target_ip);
     struct stream_error denied;
@@ -162,6 +168,8 @@ static void reply_success(struct session *s)
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
+    if (is_cut(s))
+        s->down.state = RELAY_ENDED; /* nothing more can be said to it */
 }
 
 static bool step_dial(struct session *s)
@@ -188,7 +196,9 @@ bool session_step_dialing(struct session *s)
             s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
             break;
         case IO_ERROR:
-            session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+            if (is_cut(s))
+                break; /* what came is for the target all the same; the relay meets the cut behind it */
+            session_end(s, session_client_error(s));
             return true;
         default:
             break;

@@ -126,8 +126,8 @@ uint64_t session_next_look(const struct session *s)
         return due;
     }
     case SESSION_ASSOCIATED: {
-        uint64_t due =
-            earlier(session_association_deadline(s), association_next_look(s->association));
+        uint64_t due = earlier(session_association_deadline(s),
+                               association_next_look(s->association));
 
         if (!s->keepalive_set && config->keepalive)
             due = earlier(due, s->replied + KEEPALIVE_AFTER_MS);
@@ -221,10 +221,9 @@ void session_look(struct session *s)
     case SESSION_DIALING:
         if (now >= s->dialed + dial_timeout(s))
             expire_dialing(s);
-        else if ((dial = current_dial(s, &pair)) &&
-                 now >= dial_next_look(dial, pair ? pair : &s->target))
+        else if ((dial = current_dial(s, &pair)))
             dial_look(dial, pair ? pair : &s->target);
-        else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
+        if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_RELAY:

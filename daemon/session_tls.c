@@ -57,12 +57,22 @@ void session_secure_client(struct session *s)
         session_end(s, stream_error_connect(ENOMEM));
 }
 
+struct stream_error session_client_error(const struct session *s)
+{
+    const struct stream_error *error = &s->client.error;
+
+    if ((error->domain == ERROR_DOMAIN_TLS && !stream_error_is(error, ERROR_TLS_CUT)) ||
+        error->code == ENOMEM)
+        return *error;
+    return stream_error_of(ERROR_CLIENT_GONE);
+}
+
 bool session_step_securing(struct session *s)
 {
     if (pair_is_opening(&s->client))
         return false;
     if (s->client.state != PAIR_CONNECTED) {
-        session_end(s, s->client.error);
+        session_end(s, session_client_error(s));
         return true;
     }
     session_set_state(s, SESSION_HANDSHAKE);
@@ -75,16 +85,18 @@ bool session_step_securing(struct session *s)
 bool session_secure_target(struct session *s)
 {
     struct tls_context *context = snapshot_route_tls(s->listener->snapshot, s->route);
-    struct ip_endpoint reached = pair_local_address(&s->client);
-    struct dial_client client = dial_client_of(&s->peer, &reached);
     struct dial_peer target = {s->asked_ip.family == IP_NONE ? s->target_name : NULL, s->asked_ip,
                                s->target_port};
     struct stream_error error = stream_error_connect(ENOMEM);
+    struct ip_endpoint reached;
+    struct dial_client client;
     struct open_plan *plan;
 
     if (s->target_secured || !s->route || (!context && s->route->send_proxy == SEND_PROXY_NO))
         return false;
     s->target_secured = true;
+    reached = pair_local_address(&s->client);
+    client = dial_client_of(&s->peer, &reached);
     plan = open_plan_new(s->worker->tools.pool);
     if (plan && dial_plan_add_connection(plan, 0, s->route, context, &target, &client, &error) &&
         pair_open_plan(&s->target, plan))

@@ -1,0 +1,540 @@
+"""UDP ASSOCIATE: what passes, what does not, and what the log says of both (RFC 1928, 7)."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+import pytest
+
+from harness import tls, wait
+from harness.dns import Dnsmasq, Held, Scripted
+from harness.proxies import Script, read_request5
+from harness.socks import UDP, request5
+from harness.targets import bound
+from harness.udp import Association, Echo, Hearer, header, parse, udp_socket
+
+ALLOW, DENY = {"action": "allow"}, {"action": "deny"}
+DROPPED = "dropped_"
+
+
+@pytest.fixture
+def dns(keep):
+    return keep(Scripted())
+
+
+@pytest.fixture
+def associate(dial, keep):
+    """associate(daemon): an association of a new connection, which must be granted unless `code` says else."""
+
+    def one(daemon, *, code=0, listener="main", version=4, host="0.0.0.0", port=0, source=None):
+        client = dial(daemon, address=daemon.address(version, listener), source=source)
+        client.greet5()
+        association = keep(Association(client, host, port))
+        assert association.reply.code == code, association.reply
+        return association
+
+    return one
+
+
+def finish(daemon, association):
+    """Ends its connection; returns the session line and, of it, what was dropped."""
+    association.client.close()
+    record = daemon.session(association.client)
+    dropped = {key[len(DROPPED) :]: int(value) for key, value in record.items() if key.startswith(DROPPED)}
+    return record, dropped
+
+
+def refused(daemon, association, error):
+    assert (association.reply.host, association.reply.port) == ("0.0.0.0", 0)
+    association.client.expect_closed()
+    record = daemon.session(association.client)
+    assert (record["error"], record["command"]) == (error, "udp")
+    return record
+
+
+# --- what passes
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_datagrams_pass_both_ways_and_the_log_counts_them(daemon, associate, keep, version):
+    echo4, echo6 = keep(Echo()), keep(Echo("::1"))
+    a = associate(daemon, version=version, host="::" if version == 6 else "0.0.0.0")
+    assert a.relay[0] == ("::1" if version == 6 else "127.0.0.1")
+    for size in (0, 1, 1200, 9000, 60000):
+        a.exchange(echo4, os.urandom(size))
+        a.exchange(echo6, os.urandom(size))
+    a.send("localhost", echo4.port, b"by name")
+    assert a.receive() == ("127.0.0.1", echo4.port, b"by name")
+    a.send("::ffff:127.0.0.1", echo4.port, b"mapped")
+    assert a.receive() == ("127.0.0.1", echo4.port, b"mapped")
+    a.send("127.0.0.1" + "", echo4.port, b"text"[:2])  # an address as a name's text means itself
+    assert a.receive().data == b"te"
+    record, dropped = finish(daemon, a)
+    total = str(2 * 70201 + 7 + 6 + 2)
+    assert (record["sent"], record["received"], record["error"]) == (total, total, "none")
+    assert (record["datagrams_sent"], record["datagrams_received"], record["command"]) == ("13", "13", "udp")
+    assert (record["address"], record["route"], dropped) == (f"127.0.0.1:{echo4.port}", "direct", {})
+
+
+def test_the_largest_datagrams_pass_and_larger_ones_are_counted(daemon, associate, keep):
+    echo = keep(Hearer())
+    a = associate(daemon)
+    most = 65507 - len(header("127.0.0.1", 1))
+    a.send(echo.host, echo.port, b"x" * most)
+    data, sender = echo.receive()
+    assert data == b"x" * most
+    echo.send(b"y" * 65507, sender)  # with its header it has no room
+    echo.send(b"z" * most, sender)
+    assert a.receive().data == b"z" * most
+    assert finish(daemon, a)[1] == {"too_large": 1}
+
+
+def test_a_burst_passes_in_batches_whole_and_in_order(daemon, associate, keep):
+    target = keep(Hearer())
+    target.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+    a = associate(daemon)
+    words = [b"%03d" % i + bytes(500) for i in range(100)]
+    for word in words:
+        a.send(target.host, target.port, word)
+    got = [target.receive() for _ in words]
+    assert [data for data, _ in got] == words and len({sender for _, sender in got}) == 1
+    for word in words:
+        target.send(word, got[0][1])
+    assert [a.receive().data for _ in words] == words
+
+
+def test_names_are_resolved_once_and_what_came_before_waits(pairsocks, associate, keep, dns):
+    echo = keep(Echo())
+    held = Held(["127.0.0.1"])
+    dns.table["slow.test", 1] = held
+    dns.name("six.test", a=[], aaaa=["::1"])
+    six = keep(Echo("::1"))
+    daemon = pairsocks(daemon={"nameserver": dns.nameserver})
+    a = associate(daemon)
+    for i in range(70):  # 64 wait, and of another name none is kept from passing
+        a.send("slow.test", echo.port, b"%d" % i)
+    a.send("six.test", six.port, b"v6")
+    assert a.receive() == ("::1", six.port, b"v6")
+    held.release()
+    assert sorted(int(a.receive().data) for _ in range(64)) == list(range(64))
+    a.send("slow.test", echo.port, b"again")
+    assert a.receive().data == b"again"
+    assert dns.asked("slow.test", 1) == 1
+    a.send("no.test", echo.port, b"never")
+    a.send("127.1", echo.port, b"never")
+    a.send(b"a\0b", echo.port, b"never")
+    wait.until(lambda: dns.asked("no.test", 28), "the question")
+    time.sleep(0.05)  # its answer is on its way
+    a.exchange(echo)
+    record, dropped = finish(daemon, a)
+    assert dropped == {"no_buffer": 6, "unresolved": 3}
+    assert "never" not in str(echo.heard)
+
+
+def test_a_connection_that_ends_while_names_are_asked_leaves_nothing(pairsocks, associate, dns):
+    daemon = pairsocks(daemon={"nameserver": dns.nameserver})
+    for i in range(12):
+        dns.table[f"s{i}.test", 1] = "silent"
+    a = associate(daemon)
+    for i in range(12):  # eight at a time
+        a.send(f"s{i}.test", 53, b"x")
+    wait.until(lambda: len({name for name, _ in dns.queries}) == 8, lambda: dns.queries)
+    record, dropped = finish(daemon, a)
+    assert dropped == {"unresolved": 4} and record["datagrams_sent"] == "0"
+
+
+def test_icmp_errors_are_counted_and_end_nothing(daemon, associate, keep):
+    echo = keep(Echo())
+    with udp_socket() as gone:
+        port = gone.getsockname()[1]
+    a = associate(daemon)
+    for _ in range(3):
+        a.send("127.0.0.1", port, b"to nobody")
+        a.exchange(echo)
+    record, dropped = finish(daemon, a)
+    assert int(record["icmp_errors"]) == 3 and dropped == {}
+    assert (record["datagrams_sent"], record["error"]) == ("6", "none")
+
+
+def test_a_target_without_a_route_is_counted(daemon, associate, keep):
+    a = associate(daemon)
+    a.send("255.255.255.255", 9, b"broadcast")
+    a.exchange(keep(Echo()))
+    assert finish(daemon, a)[1] == {"unreachable": 1}
+
+
+# --- who may send, and who may answer
+
+
+def test_datagrams_of_anybody_else_are_dropped_and_counted(daemon, associate, keep):
+    echo = keep(Echo())
+    a = associate(daemon)
+    packet = header(echo.host, echo.port) + b"spoofed"
+    with udp_socket("127.0.0.9") as stranger, udp_socket() as other_port:
+        stranger.sendto(packet, a.relay)  # before the port is known
+        a.exchange(echo)
+        stranger.sendto(packet, a.relay)
+        other_port.sendto(packet, a.relay)  # the first has fixed it
+        a.exchange(echo)
+    assert finish(daemon, a)[1] == {"not_client": 3}
+    assert b"spoofed" not in echo.heard
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_port_of_the_request_is_the_only_one(daemon, dial, keep, host):
+    echo = keep(Echo())
+    with udp_socket() as named:
+        client = dial(daemon)
+        client.greet5()
+        a = keep(Association(client, host, named.getsockname()[1]))
+        a.send(echo.host, echo.port, b"from another port")
+        named.sendto(header(echo.host, echo.port) + b"named", a.relay)
+        assert parse(named.recv(100)).data == b"named"
+    assert finish(daemon, a)[1] == {"not_client": 1}
+
+
+def test_an_address_in_the_request_that_is_not_the_clients_means_nothing(daemon, associate, keep):
+    """A NAT has changed it, and perhaps the port."""
+    echo = keep(Echo())
+    a = associate(daemon, host="192.0.2.1", port=1)
+    a.exchange(echo)
+    b = associate(daemon, host="client.test", port=1)
+    b.exchange(echo)
+
+
+@pytest.mark.parametrize("udp_filter", ["endpoint", "address"])
+def test_only_who_was_written_to_may_answer(pairsocks, associate, keep, udp_filter):
+    daemon = pairsocks(udp_filter=udp_filter)
+    target, same_host, stranger = keep(Hearer()), keep(Hearer()), keep(Hearer("127.0.0.9"))
+    a = associate(daemon)
+    a.send(target.host, target.port, b"hello")
+    _, relay = target.receive()
+    same_host.send(b"from another port", relay)
+    stranger.send(b"from another host", relay)
+    target.send(b"answer", relay)
+    if udp_filter == "address":
+        assert a.receive() == (same_host.host, same_host.port, b"from another port")
+    assert a.receive() == (target.host, target.port, b"answer")
+    assert finish(daemon, a)[1] == {"not_asked": 1 if udp_filter == "address" else 2}
+
+
+def test_targets_beyond_the_bound_push_out_the_one_that_was_quiet_longest(pairsocks, associate, keep):
+    daemon = pairsocks(udp_max_targets=2)
+    first, second, third = (keep(Hearer()) for _ in range(3))
+    a = associate(daemon)
+    for target in (first, second, first, third):
+        a.send(target.host, target.port, b"x")
+        _, relay = target.receive()
+    for target in (first, second, third):
+        target.send(b"answer", relay)
+    assert {a.receive().port, a.receive().port} == {first.port, third.port}
+    assert finish(daemon, a)[1] == {"not_asked": 1}
+
+
+# --- headers and fragments
+
+
+def test_bad_headers_are_dropped_at_every_byte_and_the_association_stands(daemon, associate, keep):
+    echo = keep(Echo())
+    a = associate(daemon)
+    count = 0
+    for host in ("127.0.0.1", "::1", "a.test"):
+        whole = header(host, 53)
+        for n in range(len(whole)):
+            a.send_raw(whole[:n])
+            count += 1
+        a.exchange(echo)
+    bad = [header("127.0.0.1", 53, rsv=1), header("127.0.0.1", 53, rsv=0x100), header("127.0.0.1", 53, atyp=0),
+           header("127.0.0.1", 53, atyp=2), header("127.0.0.1", 53, atyp=5), header("127.0.0.1", 0), header(b"", 53)]  # fmt: skip
+    for packet in bad:
+        a.send_raw(packet + b"x" * 30)
+    a.exchange(echo)
+    assert finish(daemon, a)[1] == {"bad_header": count + len(bad)}
+
+
+def test_a_bad_header_does_not_fix_the_clients_port(daemon, associate, keep):
+    a = associate(daemon)
+    with udp_socket() as other:
+        other.sendto(b"noise", a.relay)
+        a.exchange(keep(Echo()))
+    assert finish(daemon, a)[1] == {"bad_header": 1}
+
+
+SEQUENCES = [  # FRAGs, each datagram carries the letter of its place; what passes; fragments lost
+    ([0x81], [b"a"], 0),
+    ([1, 2, 0x83], [b"abc"], 0),
+    ([1, 0x82, 1, 0x82], [b"ab", b"cd"], 0),
+    ([1, 2, 1, 0x82], [b"cd"], 2),
+    ([1, 1, 0x82], [b"ac"], 1),
+    ([1, 3, 0x82], [], 3),
+    ([0x82], [], 1),
+    ([0x80], [], 1),
+    ([1, 0, 0x82], [b"b"], 2),
+]
+
+
+def test_fragments_become_whole_or_nothing(daemon, associate, keep):
+    target = keep(Hearer())
+    a, lost = associate(daemon), 0
+    for frags, passes, dropped in SEQUENCES:
+        for i, frag in enumerate(frags):
+            a.send(target.host, target.port, b"abcdef"[i : i + 1], frag=frag)
+        a.send(target.host, target.port, b"end")
+        assert [target.receive()[0] for _ in passes] == passes, frags
+        assert target.receive()[0] == b"end", frags
+        lost += dropped
+    a.send(target.host, target.port, b"x" * 40000, frag=1)
+    a.send(target.host, target.port, b"y" * 20000, frag=0x82)
+    assert target.receive()[0] == b"x" * 40000 + b"y" * 20000
+    a.send(target.host, target.port, b"x" * 40000, frag=1)
+    a.send(target.host, target.port, b"y" * 40000, frag=0x82)  # more than a datagram holds
+    a.send(target.host, target.port, b"x", frag=1)  # never ended
+    a.send(target.host, target.port, b"y", frag=2)
+    a.send(target.host, target.port, b"end")
+    assert target.receive()[0] == b"end"
+    assert finish(daemon, a)[1] == {"fragment": lost + 4}
+
+
+def test_fragments_of_a_name_wait_for_it_as_one(pairsocks, associate, keep, dns):
+    daemon = pairsocks(daemon={"nameserver": dns.nameserver})
+    echo = keep(Echo())
+    dns.name("echo.test", a=["127.0.0.1"])
+    a = associate(daemon)
+    a.send("echo.test", echo.port, b"one ", frag=1)
+    a.send("echo.test", echo.port, b"two", frag=0x82)
+    assert a.receive().data == b"one two"
+
+
+def test_fragments_in_any_proxys_answer_are_not_passed_on(pairsocks, associate, keep):
+    """The header of a proxy is a header like any other."""
+    target = ("192.0.2.7", 53)
+    with udp_socket() as relay:
+
+        def grant(wire):
+            read_request5(wire)
+            wire.send(request5(*relay.getsockname(), command=0))
+            wire.read_to_end_or_reset()
+
+        proxy = keep(Script(grant))
+        daemon = pairsocks(route="proxy", upstreams={"proxy": {"type": "socks5", "server": proxy}})
+        a = associate(daemon)
+        a.send(*target, b"question")
+        packet, sender = relay.recvfrom(100)
+        assert packet == header(*target) + b"question"
+        for answer in (header(*target, frag=1), header(*target, rsv=1), b"", header("192.0.2.8", 53)):
+            relay.sendto(answer + b"no", sender)
+        relay.sendto(header(*target) + b"answer", sender)
+        assert a.receive() == (*target, b"answer")
+        assert finish(daemon, a)[1] == {"fragment": 1, "bad_header": 2, "not_asked": 1}
+
+
+# --- rules, guard and bounds
+
+
+@pytest.fixture
+def judged(pairsocks, associate, keep, dns):
+    """judged(rules, datagrams, ...): sends to each (host, port); returns (which arrived, what was dropped, the record)."""
+
+    def one(rules, datagrams, **keys):
+        daemon = pairsocks(daemon={"nameserver": dns.nameserver}, rules=rules, **keys)
+        targets, got = {}, []
+        a = associate(daemon)
+        for i, (host, port) in enumerate(datagrams):
+            a.send(host, port, b"%d" % i)
+        a.sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            while True:
+                got.append(int(a.receive().data))
+        record, dropped = finish(daemon, a)
+        return sorted(got), dropped, record
+
+    return one
+
+
+def test_rules_judge_each_target_by_name_and_by_address(judged, keep, dns):
+    echo, other = keep(Echo()), keep(Echo("127.0.0.2"))
+    dns.name("good.test", a=["127.0.0.1"])
+    dns.name("bad.test", a=["127.0.0.1"])
+    dns.name("inside.test", a=["127.0.0.2"])
+    dns.name("mixed.test", a=["127.0.0.2", "127.0.0.1"])
+    rules = {
+        "no-name": {**DENY, "destination": "bad.test, *.bad.test"},
+        "no-address": {**DENY, "destination": "127.0.0.2", "command": "udp"},
+        "tcp": {**DENY, "command": "connect"},
+    }
+    hosts = [("127.0.0.1", echo.port), ("127.0.0.2", other.port), ("good.test", echo.port), ("bad.test", echo.port),
+             ("BAD.test.", echo.port), ("a.bad.test", echo.port), ("inside.test", other.port), ("mixed.test", echo.port),
+             ("::ffff:127.0.0.2", other.port)]  # fmt: skip
+    got, dropped, record = judged(rules, hosts)
+    assert got == [0, 2, 7]
+    assert dropped == {"denied": 6} and other.heard == []
+    assert dns.asked("bad.test") == dns.asked("a.bad.test") == 0
+
+
+def test_an_association_for_which_nothing_may_pass_is_refused(pairsocks, associate, keep):
+    daemon = pairsocks(rules={"no": {**DENY, "command": "udp", "client": "127.0.0.3"},
+                              "some": {**ALLOW, "destination": "127.0.0.1", "client": "127.0.0.2"}}, default="deny")  # fmt: skip
+    assert refused(daemon, associate(daemon, code=2, source="127.0.0.3"), "policy.rule.denied")["rule"] == "no"
+    assert refused(daemon, associate(daemon, code=2), "policy.rule.denied")["rule"] == "-"
+    a = associate(daemon, source="127.0.0.2")
+    a.send("127.0.0.5", 53, b"denied by default")
+    a.exchange(keep(Echo()))
+    record, dropped = finish(daemon, a)
+    assert dropped == {"denied": 1}
+
+
+V4_DANGEROUS = ["127.0.0.1", "0.0.0.0", "10.0.0.1", "100.64.0.1", "169.254.169.254", "172.16.0.1", "192.168.0.1",
+                "224.0.0.1", "255.255.255.255"]  # fmt: skip
+V6_DANGEROUS = ["::1", "::", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fe80::1",
+                "fc00::1", "ff02::1"]  # fmt: skip
+
+
+def test_the_guard_denies_what_it_denies_to_connect(judged, dns, keep):
+    echo = keep(Echo())
+    dns.name("rebound.test", a=["169.254.169.254"], aaaa=["::1"])
+    hosts = [(host, echo.port) for host in [*V4_DANGEROUS, *V6_DANGEROUS, "localhost", "a.localhost.", "rebound.test"]]
+    got, dropped, record = judged(None, hosts, guard="yes")
+    assert got == [] and dropped == {"denied": len(hosts)} and echo.heard == []
+    got, dropped, record = judged({"mine": {**ALLOW, "destination": "127.0.0.1"}}, hosts, guard="yes")
+    assert got == [0] and dropped == {"denied": len(hosts) - 1} and record["rule"] == "mine"
+
+
+def test_the_guard_keeps_clients_from_our_own_ports(pairsocks, associate, keep):
+    daemon = pairsocks(guard="yes", rules={"lo": {**ALLOW, "destination": "192.0.2.0/24"}})
+    a = associate(daemon)
+    a.send("localhost", daemon.address()[1], b"x")
+    a.send("127.0.0.1", daemon.address()[1], b"x")
+    wait.until(lambda: True, "")
+    time.sleep(0.1)
+    assert finish(daemon, a)[1] == {"denied": 2}
+
+
+def test_rate_bounds_each_way(pairsocks, associate, keep):
+    daemon = pairsocks(udp_rate=20)
+    target = keep(Hearer())
+    a = associate(daemon)
+    for i in range(50):
+        a.send(target.host, target.port, b"%d" % i)
+    for i in range(20):
+        data, relay = target.receive()
+        assert data == b"%d" % i
+    for i in range(50):
+        target.send(b"%d" % i, relay)
+    assert [a.receive().data for i in range(20)] == [b"%d" % i for i in range(20)]
+    record, dropped = finish(daemon, a)
+    assert 55 <= dropped.pop("rate") <= 60 and dropped == {}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_ports_and_the_advertised_address_are_those_of_the_configuration(pairsocks, associate, keep, version):
+    with udp_socket("127.0.0.1" if version == 4 else "::1") as free, udp_socket("127.0.0.1" if version == 4 else "::1") as taken:
+        ports = free.getsockname()[1], taken.getsockname()[1]
+        free.close()
+        daemon = pairsocks(udp_ports=f"{ports[0]}, {ports[1]}", udp_advertise="192.0.2.99")
+        a = associate(daemon, version=version)
+        assert a.relay == ("192.0.2.99" if version == 4 else "::1", ports[0])
+        a.relay = ("127.0.0.1" if version == 4 else "::1", ports[0])
+        a.send((echo := keep(Echo())).host, echo.port, b"x")
+        assert a.sock.recvfrom(100)[1][:2] == a.relay
+        refusal = associate(daemon, version=version, code=1)
+        assert refused(daemon, refusal, "system.connect.other")["errno"] == "EADDRINUSE"
+
+
+# --- the end
+
+
+def test_the_association_ends_with_its_connection(daemon, associate, keep):
+    echo = keep(Echo())
+    for end in ("finish", "close", "reset"):
+        a = associate(daemon)
+        a.exchange(echo)
+        a.client.send(b"bytes that mean nothing")
+        a.exchange(echo)
+        getattr(a.client, end)()
+        record = daemon.session(a.client)
+        assert record["error"] == ("system.read.reset" if end == "reset" else "none")
+        with udp_socket(*a.relay):  # nobody has the port any more
+            pass
+
+
+def test_idle_timeout_counts_datagrams_of_both_ways(pairsocks, associate, keep):
+    daemon = pairsocks(idle_timeout="400ms")
+    target, quiet, busy = keep(Hearer()), associate(daemon), associate(daemon)
+    begun = time.monotonic()
+    busy.send(target.host, target.port, b"x")
+    _, relay = target.receive()
+    for i in range(10):
+        time.sleep(0.08)
+        target.send(b"only downwards", relay)
+        busy.receive()
+    assert daemon.session(quiet.client)["error"] == "timeout.idle"
+    assert not daemon.records(event="session", client=busy.client.local)
+    busy.client.expect_closed()
+    assert daemon.session(busy.client)["error"] == "timeout.idle"
+    assert time.monotonic() - begun >= 0.8 + 0.4 - 0.05
+
+
+def descriptors(daemon):
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_many_associations_leave_nothing_behind(pairsocks, associate, keep, dial, count):
+    echo = keep(Echo())
+    daemon = pairsocks(files=8 * count + 500, max_connections=2 * count)
+    associate(daemon).exchange(echo)  # what stays for good is there
+    daemon.wait_for(event="ready")
+    before = descriptors(daemon) - 3
+    many = [associate(daemon) for _ in range(count)]
+    for i, a in enumerate(many):
+        a.send(echo.host, echo.port, b"x", frag=1 if i % 2 else 0)
+        if i % 2 == 0:
+            a.receive()
+    assert descriptors(daemon) >= before + 2 * count
+    for i, a in enumerate(many):
+        (a.client.reset if i % 2 else a.client.close)()
+    daemon.wait_for(count, event="session", timeout=30)
+    wait.until(lambda: descriptors(daemon) <= before + 5, lambda: f"{descriptors(daemon)} instead of {before}")
+
+
+def test_associations_are_counted_with_the_descriptors_they_may_take(pairsocks, associate, dial, keep):
+    """A place stands for two; an association has two of these."""
+    daemon = pairsocks(daemon={"workers": 1}, files=200)
+    kept = []
+    while True:
+        client = dial(daemon)
+        client.greet5()
+        a = keep(Association(client))
+        if a.reply.code:
+            break
+        kept.append(a)
+    assert refused(daemon, a, "policy.limit.descriptors")
+    echo4, echo6 = keep(Echo()), keep(Echo("::1"))
+    for a in kept:  # all that they may open can be had
+        a.exchange(echo4)
+        a.exchange(echo6)
+    assert len(kept) >= 5 and descriptors(daemon) <= 200
+    finish(daemon, kept[0])
+    assert associate(daemon)
+
+
+# --- where it is not served
+
+
+def test_where_it_is_not_served_the_reply_is_7(pairsocks, associate, dial_tls, tmp_path, keep):
+    daemon = pairsocks(listeners={
+        "off": {"listen": "127.0.0.1:0", "udp": "no"},
+        "tls": {"listen": "127.0.0.1:0", **tls.keys("server")} if hasattr(tls, "keys") else {"listen": "127.0.0.1:0", "udp": "no"},
+        "mixed": {"listen": f"127.0.0.1:0, unix:{tmp_path}/socket"},
+    })  # fmt: skip
+    assert refused(daemon, associate(daemon, listener="off", code=7), "protocol.command.unsupported")
+    a = associate(daemon, listener="mixed")
+    a.exchange(keep(Echo()))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(wait.seconds(10))
+        client.connect(f"{tmp_path}/socket")
+        client.sendall(b"\5\1\0" + request5("0.0.0.0", 0, command=UDP))
+        assert client.recv(2) == b"\5\0"
+        assert client.recv(10) == b"\5\7\0\1" + bytes(6)
