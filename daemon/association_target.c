@@ -9,7 +9,8 @@
 /* DNS says how long an answer holds; the resolver does not pass it on. */
 enum { NAME_MS = 60 * 1000, NO_NAME_MS = 5 * 1000 };
 
-enum { WAITING_MAX = 64 };
+/* In all, and for one name: a server that is silent about it keeps no other from being looked up. */
+enum { WAITING_MAX = 64, WAITING_A_TARGET = 16 };
 
 /* What waits, one behind the other in one block. */
 struct record {
@@ -101,6 +102,7 @@ static void settle(struct association *a, struct udp_entry *target)
             a->waiting_count--;
         from += record.n;
     }
+    target->waiting = 0;
     a->waiting.end = (uint32_t)at;
     if (!buffer_waiting(&a->waiting))
         buffer_clear(&a->waiting, a->worker->tools.pool);
@@ -112,7 +114,7 @@ void association_wait(struct association *a, struct udp_entry *target, const uin
     struct record record = {target, n};
     struct buffer_pool *pool = a->worker->tools.pool;
 
-    if (a->waiting_count == WAITING_MAX ||
+    if (a->waiting_count == WAITING_MAX || target->waiting == WAITING_A_TARGET ||
         !buffer_reserve(&a->waiting, pool, a->waiting.bytes ? sizeof record + n : BUFFER_LARGE)) {
         association_drop(a, DROP_NO_BUFFER);
         return;
@@ -123,6 +125,7 @@ void association_wait(struct association *a, struct udp_entry *target, const uin
         return;
     }
     a->waiting_count++;
+    target->waiting++;
 }
 
 /* ---- names */

@@ -29,6 +29,7 @@ struct udp_entry {
     uint8_t state;
     uint8_t way;
     uint8_t reason;
+    uint8_t waiting;
     struct ip_endpoint to;
     uint64_t until; /* ms; 0: for ever */
 };

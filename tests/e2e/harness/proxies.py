@@ -61,12 +61,16 @@ class Program:
 
 
 class Dante(Program):
-    """SOCKS4, 4a and 5, nobody asked for a password."""
+    """SOCKS4, 4a and 5, nobody asked for a password. `udp`: serves UDP ASSOCIATE, too."""
+
+    def __init__(self, folder, program, udp=False):
+        self.commands = "connect udpassociate udpreply" if udp else "connect"
+        super().__init__(folder, program)
 
     def configuration(self):
         return (f"logoutput: {self.folder}/dante.log\ninternal: 127.0.0.1 port = {self.port}\nexternal: lo\n"
                 "clientmethod: none\nsocksmethod: none\nclient pass {\n    from: 0.0.0.0/0 to: 0.0.0.0/0\n}\n"
-                "socks pass {\n    from: 0/0 to: 0/0\n    command: connect\n}\n")  # fmt: skip
+                f"socks pass {{\n    from: 0/0 to: 0/0\n    command: {self.commands}\n}}\n")  # fmt: skip
 
     def command(self):
         return ["-f", self.path, "-p", self.folder / "pid", "-N", "1"]

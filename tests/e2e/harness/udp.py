@@ -15,7 +15,7 @@ from .wire import endpoint, family_of
 def header(host, port, *, frag=0, rsv=0, atyp=None):
     """In front of a datagram; `host` is an address, a name, or raw bytes of a name."""
     try:
-        literal = ipaddress.ip_address(host)
+        literal = ipaddress.ip_address(host if isinstance(host, str) else "")
         kind, address = (1 if literal.version == 4 else 4), literal.packed
     except ValueError:
         name = host if isinstance(host, bytes) else host.encode()
