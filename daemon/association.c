@@ -245,6 +245,7 @@ static uint8_t *fragment_block(struct association *a, const struct socks_udp_hea
 static void take_fragment(struct association *a, const struct socks_udp_header *header,
                           const uint8_t *bytes, size_t n)
 {
+    bool was_empty = !a->fragments.block;
     unsigned lost;
     struct socks_udp_header whole;
     enum socks_fragments_result result = socks_fragments_take(
@@ -257,6 +258,8 @@ static void take_fragment(struct association *a, const struct socks_udp_header *
         socks_fragments_reset(&a->fragments);
     }
     give_back_fragment_block(a);
+    if (was_empty && a->fragments.block)
+        session_look_again(a->session); /* for the reassembly timer */
 }
 
 /* The port is that of the request, or of the first that comes. */

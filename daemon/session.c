@@ -198,6 +198,11 @@ static void finish_step(struct session *s)
     arm_timer(s);
 }
 
+void session_look_again(struct session *s)
+{
+    arm_timer(s);
+}
+
 void session_run(struct session *s)
 {
     step(s);

@@ -36,6 +36,9 @@ bool session_step_associated(struct session *s);
  * come from elsewhere than its pairs and its timer. */
 void session_run(struct session *s);
 
+/* Something that has come from elsewhere has brought session_next_look() forward. */
+void session_look_again(struct session *s);
+
 /* Nothing of it is needed any more. */
 void session_free_handshake(struct session *s);
 

@@ -126,8 +126,8 @@ uint64_t session_next_look(const struct session *s)
         return due;
     }
     case SESSION_ASSOCIATED: {
-        uint64_t due = earlier(session_association_deadline(s),
-                               association_next_look(s->association));
+        uint64_t due =
+            earlier(session_association_deadline(s), association_next_look(s->association));
 
         if (!s->keepalive_set && config->keepalive)
             due = earlier(due, s->replied + KEEPALIVE_AFTER_MS);

@@ -61,8 +61,8 @@ struct worker {
     struct connector_budget attempts; /* beside the first of each connection that is being made */
     struct relay_tools tools;
     struct datagram_scratch *datagrams; /* owned; NULL until an association needs it */
-    struct worker_listener *listeners; /* owned */
-    struct snapshot *snapshot;         /* a reference; NULL before the first plan */
+    struct worker_listener *listeners;  /* owned */
+    struct snapshot *snapshot;          /* a reference; NULL before the first plan */
     struct ip_address
         source; /* of a connection to the address that was judged last: read at once */
     struct session_list sessions;
