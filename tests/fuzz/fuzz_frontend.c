@@ -89,7 +89,8 @@ static void check_decided(const struct dialog *d)
     switch (d->step) {
     case FRONTEND_DONE:
         CLAIM(h->has_request && !stream_error_set(&h->error));
-        CLAIM(h->request.command == SOCKS_CONNECT && h->request.port != 0);
+        CLAIM((h->request.command == SOCKS_CONNECT && h->request.port != 0) ||
+              (h->request.command == SOCKS_UDP_ASSOCIATE && (h->commands & COMMAND_UDP)));
         CLAIM((h->request.host.name_length > 0) == (h->request.host.ip.family == IP_NONE));
         break;
     case FRONTEND_MORE:
@@ -170,6 +171,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     whole.protocols = parts.protocols =
         data[0] & (PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5 | PROTOCOL_HTTP);
+    whole.handshake.commands = parts.handshake.commands =
+        COMMAND_CONNECT | (data[1] & 1 ? COMMAND_UDP : 0);
     whole.handshake.auth = parts.handshake.auth = AUTHS[data[0] >> 3 & 7];
     whole.verdict = parts.verdict = data[0] & 0x40 ? ERROR_AUTH_PASSWORD_FAILED : ERROR_NONE;
     seed = data[1];

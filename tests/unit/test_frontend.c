@@ -576,3 +576,34 @@ Test(frontend, success_carries_the_address_that_is_bound)
     cr_assert_eq(answer.length, 22);
     cr_assert_arr_eq(answer.bytes, "\5\0\0\4\x20\1\xD\xB8\0\0\0\0\0\0\0\0\0\0\0\1\x12\x34", 22);
 }
+
+/* Its port may be 0: the client does not know yet where its datagrams will come from. */
+Test(frontend, an_association_is_served_where_the_listener_has_it)
+{
+    static const struct {
+        unsigned commands;
+        const char *port;
+        enum frontend_step step;
+    } cases[] = {
+        {COMMAND_CONNECT | COMMAND_UDP, "\0\0", FRONTEND_DONE},
+        {COMMAND_CONNECT | COMMAND_UDP, "\0\x35", FRONTEND_DONE},
+        {COMMAND_CONNECT, "\0\0", FRONTEND_BAD},
+        {COMMAND_CONNECT | COMMAND_BIND, "\0\x35", FRONTEND_BAD},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct handshake h = {
+            .auth = AUTH_NONE, .commands = cases[i].commands, .frontend = &frontend_socks5};
+        uint8_t request[] = {5, 3, 0, 1, 0, 0, 0, 0, (uint8_t)cases[i].port[0],
+                             (uint8_t)cases[i].port[1]};
+        struct cursor greeting = cursor_over("\5\1\0", 3);
+        struct cursor in = cursor_over(request, sizeof request);
+        struct answer answer = {.length = 0};
+
+        cr_assert_eq(frontend_socks5.step(&h, &greeting, &answer), FRONTEND_MORE);
+        cr_assert_eq(frontend_socks5.step(&h, &in, &answer), cases[i].step, "%zu", i);
+        cr_assert_eq(h.request.command, SOCKS_UDP_ASSOCIATE);
+        if (cases[i].step == FRONTEND_BAD)
+            cr_assert(stream_error_is(&h.error, ERROR_PROTOCOL_COMMAND_UNSUPPORTED));
+    }
+}
