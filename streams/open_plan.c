@@ -33,7 +33,9 @@ static struct layer_socks_options socks_options(const struct step *step)
 {
     return (struct layer_socks_options){
         .version = (enum socks_client)(step->shown.kind - OPEN_SOCKS4 + SOCKS_CLIENT_4),
-        .request = {.command = SOCKS_CONNECT, .port = step->shown.port, .host = step->shown.host},
+        .request = {.command = step->shown.binds ? SOCKS_BIND : SOCKS_CONNECT,
+                    .port = step->shown.port,
+                    .host = step->shown.host},
         .user = step->user,
         .password = step->password,
     };
