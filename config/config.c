@@ -156,6 +156,7 @@ static void free_listener(struct config_listener *listener)
     free(listener->users_file);
     users_unref(listener->users);
     free(listener->proxy_from);
+    free(listener->bind_ports);
     free(listener->name);
 }
 
