@@ -238,8 +238,24 @@ static void plan_failed(struct dial *d, const struct stream_pair *pair)
     }
 }
 
-static void stands(struct dial *d)
+/* The SOCKS4 note: 0.0.0.0 in a reply to BIND means the address that the proxy was reached by. */
+static void complete_bound(struct dial *d, const struct stream_pair *pair)
 {
+    unsigned last = d->hop_count - 1;
+    const struct upstream_server *server = d->path->servers[last];
+
+    if (d->bound.ip.family != IP_NONE)
+        return;
+    if (last == 0)
+        d->bound.ip = ip_unmapped(&pair->peer.ip);
+    else
+        d->bound.ip = server->host ? d->hops[last].resolved : ip_unmapped(&server->ip);
+}
+
+static void stands(struct dial *d, const struct stream_pair *pair)
+{
+    if (d->options.binds)
+        complete_bound(d, pair);
     for (unsigned i = 0; i < d->hop_count; i++)
         upstream_server_worked(d->path->servers[i]);
     upstream_server_unref(d->path->told);
@@ -373,8 +389,8 @@ static void on_progress(void *context, const struct open_progress *progress)
     d->bound = (struct ip_endpoint){0};
     if (progress->step->kind == OPEN_HTTP || !layer_socks_bound(progress->layer, &bound, &port))
         return;
-    if (bound.ip.family != IP_NONE && !ip_is_unspecified(&bound.ip))
-        d->bound = (struct ip_endpoint){bound.ip, port};
+    d->bound = (struct ip_endpoint){
+        ip_is_unspecified(&bound.ip) ? (struct ip_address){0} : bound.ip, port};
 }
 
 static struct dial_peer peer_of(const struct dial *d, unsigned hop)
@@ -406,7 +422,8 @@ static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_erro
         next = peer_of(d, i + 1);
         if (!dial_plan_add_connection(plan, (uint8_t)i, u, snapshot_route_tls(snapshot, u), &peer,
                                       &d->options.client, ret_error) ||
-            !dial_plan_add_request(plan, (uint8_t)i, u, &next, ret_error))
+            !dial_plan_add_request(plan, (uint8_t)i, u, &next,
+                                   d->options.binds && i + 1 == d->hop_count, ret_error))
             return false;
     }
     return route->type != UPSTREAM_DIRECT ||
@@ -469,7 +486,7 @@ static bool drive(struct dial *d, struct stream_pair *pair)
     if (pair->state == PAIR_CONNECTED && d->state == STATE_CONNECTING)
         open_steps(d, pair);
     else if (pair->state == PAIR_CONNECTED)
-        stands(d);
+        stands(d, pair);
     else if (d->state == STATE_CONNECTING)
         hop_failed(d, 0, d->path->servers[0], pair->error);
     else

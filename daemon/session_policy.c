@@ -71,12 +71,23 @@ static bool judge_address(struct session *s, const struct ip_address *address,
         *ret_error = decision.error;
     if (decision.verdict == POLICY_ALLOW)
         choose_route(s, decision.route);
+    if (s->is_routed && s->command == SOCKS_BIND && !session_can_bind(s->route)) {
+        *ret_error = stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED);
+        return false;
+    }
     return decision.verdict != POLICY_DENY;
 }
 
 bool session_judge_request(struct session *s, struct stream_error *ret_error)
 {
     return judge_address(s, &s->asked_ip, ret_error);
+}
+
+bool session_judge_peer(struct session *s, const struct ip_address *address,
+                        struct stream_error *ret_error)
+{
+    *ret_error = stream_error_of(ERROR_POLICY_RULE_DENIED); /* of one whose address nobody knows */
+    return judge_address(s, address, ret_error) && address->family != IP_NONE;
 }
 
 /* One that proxies lead to is not connected here, but kept for them; the rule of the first is the
