@@ -131,11 +131,13 @@ static bool choose_own_address(const struct session *s, struct ip_address *ret_o
 {
     const struct session_bind *b = s->handshake->bind;
     const struct ip_address *peer = &b->peers[0];
+    struct ip_address source = session_source(s);
 
-    if (s->bind_address.family != IP_NONE) {
-        *ret_own = s->bind_address;
+    if (source.family != IP_NONE) {
+        *ret_own = source;
         *ret_error = stream_error_connect(ENETUNREACH); /* as for a connection from it */
-        return b->takes_any || s->bind_address.family == peer->family;
+        return source.family == peer->family ||
+               (b->takes_any && !s->handshake->frontend->ipv4_only);
     }
     if (!b->takes_any)
         return bind_socket_facing(peer, ret_own, ret_error);

@@ -85,7 +85,10 @@ bool session_judge_request(struct session *s, struct stream_error *ret_error);
 bool session_judge_address(void *target, const struct ip_endpoint *address,
                            struct stream_error *ret_error);
 
-/* The same for one that has come by itself. */
+/* Once it is routed: the address of ours that it is to use; IP_NONE: any. */
+struct ip_address session_source(const struct session *s);
+
+/* As session_judge_address() for one that has come by itself. */
 bool session_judge_peer(struct session *s, const struct ip_address *address,
                         struct stream_error *ret_error);
 

@@ -202,9 +202,9 @@ void session_look(struct session *s)
     case SESSION_DIALING:
         if (now >= s->dialed + dial_timeout(s))
             expire_dialing(s);
-        else if (s->dial && now >= dial_next_look(s->dial, &s->target))
+        else if (s->dial)
             dial_look(s->dial, &s->target);
-        else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
+        if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_BINDING:

@@ -97,8 +97,7 @@ static bool is_host(const char *name)
 
 /* One resource record of the answers:
  * NAME TYPE(2) CLASS(2) TTL(4) RDLENGTH(2) RDATA */
-static bool take_record(const struct message *message, struct cursor *in,
-                        struct srv_answer *answer)
+static bool take_record(const struct message *message, struct cursor *in, struct srv_answer *answer)
 {
     struct srv_record record;
     uint16_t type, class, size;

@@ -1,8 +1,6 @@
 """Pools of servers: which of them is asked, what becomes of those that fail, and SRV records."""
 
 import asyncio
-import os
-import signal
 import threading
 
 import pytest
@@ -11,8 +9,7 @@ from harness import tls, wait
 from harness.crowd import EchoCrowd, open_through
 from harness.dns import NXDOMAIN, SRV, Held, Scripted, service
 from harness.proxies import Microsocks, Script, read_request5
-from harness.socks import Client
-from harness.targets import Echo, Refusing
+from harness.targets import Refusing
 from harness.wire import endpoint
 
 
@@ -184,6 +181,23 @@ def test_connect_timeout_is_for_the_greeting_and_not_for_the_answer(pairsocks, k
     peer_of(daemon, "slow")
 
 
+def test_target_that_does_not_answer_is_not_the_proxys_fault(pairsocks, keep, dial):
+    def script(wire):
+        host, _ = read_request5(wire)
+        if b"slow" not in host:
+            wire.send(b"\x05\0\0\x01" + bytes(6))
+
+    first, second = keep(Script(script)), keep(Script(script))
+    daemon = pairsocks(route="pool", connect_timeout="300ms", upstreams={"pool": pool(first, second)})
+    for host, code in (("slow.test", 6), ("fast.test", 0)):
+        client = dial(daemon)
+        assert client.negotiate("socks5", host, 80).code == code
+        client.close()
+        record = daemon.session(client)
+        assert record["upstream_peer"] == str(first), record
+    assert second.seen == 0
+
+
 # --- SRV
 
 
@@ -227,11 +241,13 @@ def test_sessions_wait_for_a_service_that_is_not_known_yet(pairsocks, keep, dns,
     waiting, short = (dial(daemon, address=daemon.address(4, name)) for name in ("held", "short"))
     waiting.ask("socks5", "target.test", 80)
     assert short.negotiate("socks5", "target.test", 80).code == 4
+    short.close()
     assert daemon.session(short)["error"] == "resolver.name.timeout"
     held.release()
     assert waiting.read_reply("socks5").code == 0
     client = dial(daemon, address=daemon.address(4, "gone"))
     assert client.negotiate("socks5", "target.test", 80).code == 4
+    client.close()
     assert daemon.session(client)["error"] == "resolver.name.not-found"
 
 
@@ -251,4 +267,5 @@ def test_certificate_has_to_be_for_the_services_domain(pairsocks, keep, dns, dia
     assert client.negotiate("socks5", "target.test", 80).code == 0
     client = dial(daemon, address=daemon.address(4, "wrong"))
     assert client.negotiate("socks5", "target.test", 80).code == 1
+    client.close()
     assert daemon.session(client)["error"] == "tls.certificate.name-mismatch"

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct srv_answer answer;
     struct stream_error error = {0};
-    uint8_t *copy = malloc(size ? size : 1); /* of just its size: a sanitizer sees any read behind */
+    uint8_t *copy =
+        malloc(size ? size : 1); /* of just its size: a sanitizer sees any read behind */
 
     CLAIM(copy);
     if (size)

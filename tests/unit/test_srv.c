@@ -107,7 +107,7 @@ Test(srv, records_are_read_in_their_order_with_the_shortest_time_to_live)
     put(&p, "\1x\1y", 4); /* where it leads is of no interest */
     put_srv(&p, 300, 10, 60, 1080, "one.example", 0);
     put_srv(&p, 65536 * 3, 20, 0, 1081, "two", QUESTION + 8); /* two.b.c */
-    put_srv(&p, 100, 0, 65535, 65535, "", QUESTION + 8);       /* b.c */
+    put_srv(&p, 100, 0, 65535, 65535, "", QUESTION + 8);      /* b.c */
     cr_assert(parse(&p, &answer, &error));
     cr_assert_eq(answer.count, 3);
     cr_assert_eq(answer.ttl, 50);
@@ -139,10 +139,10 @@ Test(srv, what_is_of_no_use_is_passed_over)
 
     put_head(&p, A, IN, 1, 4);
     put(&p, "\x7f\0\0\1", 4);
-    put_srv(&p, 9, 0, 0, 0, "a", 0);         /* no port */
-    put_srv(&p, 9, 0, 0, 1, "1.2.3.4", 0);   /* no name */
-    put_srv(&p, 9, 0, 0, 1, "a b", 0);       /* nor this */
-    put_srv(&p, 9, 0, 0, 1, "", 0);          /* the root */
+    put_srv(&p, 9, 0, 0, 0, "a", 0);       /* no port */
+    put_srv(&p, 9, 0, 0, 1, "1.2.3.4", 0); /* no name */
+    put_srv(&p, 9, 0, 0, 1, "a b", 0);     /* nor this */
+    put_srv(&p, 9, 0, 0, 1, "", 0);        /* the root */
     put_srv(&p, 9, 0, 0, 2, "good.test", 0);
     cr_assert(parse(&p, &answer, &error));
     cr_assert_eq(answer.count, 1);
