@@ -126,23 +126,32 @@ static struct ip_address own_address_for_any(const struct session *s, const stru
     return any->family == IP_V4 ? loopback_v4 : loopback_v6;
 }
 
+/* Of several addresses of a peer the first that there is a way to says where it will come. */
 static bool choose_own_address(const struct session *s, struct ip_address *ret_own,
                                struct stream_error *ret_error)
 {
     const struct session_bind *b = s->handshake->bind;
-    const struct ip_address *peer = &b->peers[0];
     struct ip_address source = session_source(s);
+    bool is_found = false;
 
-    if (source.family != IP_NONE) {
-        *ret_own = source;
-        *ret_error = stream_error_connect(ENETUNREACH); /* as for a connection from it */
-        return source.family == peer->family ||
-               (b->takes_any && !s->handshake->frontend->ipv4_only);
+    if (b->takes_any && source.family == IP_NONE) {
+        *ret_own = own_address_for_any(s, &b->peers[0]);
+        return true;
     }
-    if (!b->takes_any)
-        return bind_socket_facing(peer, ret_own, ret_error);
-    *ret_own = own_address_for_any(s, peer);
-    return true;
+    if (b->takes_any && !s->handshake->frontend->ipv4_only) {
+        *ret_own = source;
+        return true;
+    }
+    for (unsigned i = 0; i < b->peer_count && !is_found; i++) {
+        if (source.family == IP_NONE) {
+            is_found = bind_socket_facing(&b->peers[i], ret_own, ret_error);
+        } else {
+            is_found = source.family == b->peers[i].family;
+            *ret_own = source;
+            *ret_error = stream_error_connect(ENETUNREACH); /* as for a connection from it */
+        }
+    }
+    return is_found;
 }
 
 void session_listen(struct session *s)
