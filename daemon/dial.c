@@ -426,8 +426,9 @@ static void on_progress(void *context, const struct open_progress *progress)
     d->bound = (struct ip_endpoint){0};
     if (progress->step->kind == OPEN_HTTP || !layer_socks_bound(progress->layer, &bound, &port))
         return;
-    d->bound = (struct ip_endpoint){
-        ip_is_unspecified(&bound.ip) ? (struct ip_address){0} : bound.ip, port};
+    d->bound = (struct ip_endpoint){bound.ip, port};
+    if (ip_is_unspecified(&bound.ip))
+        d->bound.ip = (struct ip_address){0};
 }
 
 static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_error *ret_error)
