@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/report.h"
 #include "daemon/serving.h"
+#include "daemon/tls_setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double report_interval = 60;
+static const double report_interval = 60, expiry_interval = 24 * 3600;
 
 struct control_plane {
     struct ev_loop *loop;
@@ -29,7 +30,7 @@ struct control_plane {
     bool draining;
     ev_signal term, interrupt, hangup;
     ev_async worker_ended, worker_serves;
-    ev_timer drain_deadline, report;
+    ev_timer drain_deadline, report, expiry;
 };
 
 static unsigned cpus_allowed(void)
@@ -226,6 +227,13 @@ static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
     report_all(w->data);
 }
 
+static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct control_plane *cp = w->data;
+
+    snapshot_warn_expiry(cp->serving.snapshot);
+}
+
 static void stop(struct control_plane *cp)
 {
     cp->draining = true; /* a SIGTERM that is handled after a SIGINT takes nothing back */
@@ -295,10 +303,12 @@ static void watch(struct control_plane *cp)
     ev_init(&cp->drain_deadline, on_drain_deadline);
     ev_timer_init(&cp->report, on_report, report_interval, report_interval);
     ev_timer_start(cp->loop, &cp->report);
+    ev_timer_init(&cp->expiry, on_expiry, expiry_interval, expiry_interval);
+    ev_timer_start(cp->loop, &cp->expiry);
     ev_async_init(&cp->worker_serves, on_all_serve);
     ev_async_start(cp->loop, &cp->worker_serves);
     cp->worker_serves.data = cp;
-    cp->worker_ended.data = cp->drain_deadline.data = cp->report.data = cp;
+    cp->worker_ended.data = cp->drain_deadline.data = cp->report.data = cp->expiry.data = cp;
 }
 
 /* What remains is short; a signal must find neither a loop that is gone nor its default action. */
@@ -357,6 +367,8 @@ static void tell_unreadable(const struct config *config)
 
         tell_if_unreadable(upstream->password_file, "password_file", "upstream", upstream->name);
         tell_unreadable_tls(&upstream->tls, "upstream", upstream->name);
+        if (upstream->tls.security != SECURITY_NONE && tls_setup_uses_system(&upstream->tls))
+            tell_if_unreadable(tls_trust_system_bundle(), "authority", "upstream", upstream->name);
     }
     for (unsigned i = 0; i < config->certificate_count; i++) {
         const struct config_certificate *certificate = &config->certificates[i];

@@ -1,8 +1,9 @@
 /* log_writer.c - the rings, the writing thread, and how it sleeps.
  *
  * The writer sleeps on an eventfd when all rings are empty. A producer that finds it asleep
- * wakes it; once awake it waits a moment before it writes, so that a busy daemon pays for twenty
- * wake-ups a second and not for one a line. A ring that is half full wakes it from that moment,
+ * wakes it; once awake it waits a moment before it writes, and the longer the less it has slept, so
+ * that a busy daemon pays for twenty wake-ups a second and not for one a line, and who watches a
+ * quiet one sees its lines at once. A ring that is half full wakes it from that moment,
  * too. Where the sink takes no more it waits for that, for a change of sink, or for the end. */
 #include "daemon/log_writer.h"
 
@@ -19,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GATHER_MS = 50, CLOSE_MS = 1000 };
+enum { GATHER_LEAST_MS = 1, GATHER_MS = 50, CLOSE_MS = 1000 };
 
 static struct {
     int wake; /* eventfd */
@@ -154,8 +155,21 @@ static void wait_awake(int timeout_ms)
         clear_wake();
 }
 
+/* Sleeps until a line comes. The moment to wait for more doubles with each sleep that was short. */
+static int sleep_and_gather(int gather_ms)
+{
+    int64_t since = now_ms();
+
+    wait_awake(-1);
+    if (now_ms() - since >= GATHER_MS)
+        return GATHER_LEAST_MS;
+    return gather_ms < GATHER_MS / 2 ? gather_ms * 2 : GATHER_MS;
+}
+
 static void *writer_main(void *unused)
 {
+    int gather_ms = GATHER_LEAST_MS;
+
     (void)unused;
     for (;;) {
         bool closing = atomic_load(&the_writer.closing);
@@ -169,10 +183,10 @@ static void *writer_main(void *unused)
          * us notices. */
         atomic_store(&the_writer.asleep, true);
         if (!drain_rings())
-            wait_awake(-1);
+            gather_ms = sleep_and_gather(gather_ms);
         atomic_store(&the_writer.asleep, false);
         if (!atomic_load(&the_writer.closing))
-            wait_awake(GATHER_MS);
+            wait_awake(gather_ms);
     }
 }
 

@@ -3,8 +3,6 @@
 
 #include "daemon/hash.h"
 
-#include <crypt.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -51,104 +49,6 @@ static uint64_t monotonic_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* ---- comparing ---- */
-
-/* Takes the same time wherever they differ. Hashes of one kind are of one length. */
-static bool same_hash(const char *a, const char *b)
-{
-    size_t n = strlen(a);
-    unsigned char difference = 0;
-
-    if (strlen(b) != n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        difference |= (unsigned char)(a[i] ^ b[i]);
-    return difference == 0;
-}
-
-bool password_matches(const struct users *users, const void *user, size_t user_length,
-                      const void *password, size_t password_length)
-{
-    const char *hash = users_find(users, user, user_length), *computed;
-    struct crypt_data *data = calloc(1, sizeof *data);
-    char phrase[256] = {0};
-    bool matches = false;
-
-    if (!data || password_length >= sizeof phrase) {
-        free(data);
-        return false;
-    }
-    memcpy(phrase, password, password_length);
-    computed = crypt_rn(phrase, hash ? hash : users_decoy(users), data, sizeof *data);
-    /* crypt(3) ends at a NUL, which must not make `right\0wrong` right. */
-    if (computed && hash && !memchr(phrase, '\0', password_length))
-        matches = same_hash(computed, hash);
-    explicit_bzero(phrase, sizeof phrase);
-    explicit_bzero(data, sizeof *data);
-    free(data);
-    return matches;
-}
-
-/* ---- checks and inboxes ---- */
-
-void password_check_free(struct password_check *check)
-{
-    users_unref(check->users);
-    explicit_bzero(check->password, sizeof check->password);
-    free(check);
-}
-
-void password_check_cancel(struct password_check *check)
-{
-    check->owner = NULL;
-    atomic_store(&check->is_cancelled, true);
-}
-
-void password_inbox_init(struct password_inbox *inbox, void (*wake)(void *context), void *context)
-{
-    *inbox = (struct password_inbox){.wake = wake, .context = context};
-    inbox->last = &inbox->first;
-    pthread_mutex_init(&inbox->lock, NULL);
-}
-
-void password_inbox_done(struct password_inbox *inbox)
-{
-    struct password_check *check;
-
-    if (!inbox->last)
-        return;
-    while ((check = password_inbox_next(inbox)))
-        password_check_free(check);
-    pthread_mutex_destroy(&inbox->lock);
-}
-
-struct password_check *password_inbox_next(struct password_inbox *inbox)
-{
-    struct password_check *check;
-
-    pthread_mutex_lock(&inbox->lock);
-    check = inbox->first;
-    if (check) {
-        inbox->first = check->next;
-        if (!inbox->first)
-            inbox->last = &inbox->first;
-    }
-    pthread_mutex_unlock(&inbox->lock);
-    return check;
-}
-
-static void hand_back(struct password_check *check)
-{
-    struct password_inbox *inbox = check->inbox;
-
-    check->next = NULL;
-    pthread_mutex_lock(&inbox->lock);
-    *inbox->last = check;
-    inbox->last = &check->next;
-    pthread_mutex_unlock(&inbox->lock);
-    inbox->wake(inbox->context);
 }
 
 /* ---- hosts; all under the lock ---- */
@@ -275,16 +175,6 @@ static void note_failure(struct host *host, uint64_t now)
 
 /* ---- the threads ---- */
 
-/* Somebody still waits for the answer. */
-static bool is_wanted(const struct password_check *check)
-{
-    bool wanted = !atomic_load(&check->is_cancelled);
-
-    for (const struct password_check *f = check->followers; f && !wanted; f = f->next)
-        wanted = !atomic_load(&f->is_cancelled);
-    return wanted;
-}
-
 /* The first host in the row whose turn it may be. NULL: *ret_wait is how long nobody's is. */
 static struct host *next_host(struct password_pool *pool, uint64_t now, uint64_t *ret_wait)
 {
@@ -292,7 +182,7 @@ static struct host *next_host(struct password_pool *pool, uint64_t now, uint64_t
     for (struct host *host = pool->busy.first; host; host = host->next) {
         if (host->checked || !host->waiting)
             continue;
-        if (host->not_before <= now || !is_wanted(host->first))
+        if (host->not_before <= now || !password_check_is_wanted(host->first))
             return host;
         if (host->not_before - now < *ret_wait)
             *ret_wait = host->not_before - now;
@@ -318,44 +208,22 @@ static void wait_for(struct password_pool *pool, uint64_t ms)
     pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
 }
 
-/* Without the lock. */
-static void run(struct password_check *check)
-{
-    check->matches = password_matches(check->users, check->user, check->user_length,
-                                      check->password, check->password_length);
-}
-
-/* The check and its followers; they are their owners' then. */
-static void answer(struct password_check *check)
-{
-    struct password_check *next = check->followers;
-    bool matches = check->matches;
-
-    explicit_bzero(check->password, sizeof check->password);
-    hand_back(check);
-    while ((check = next)) {
-        next = check->next;
-        check->matches = matches;
-        hand_back(check);
-    }
-}
-
 static void take_turn(struct password_pool *pool, struct host *host)
 {
     struct password_check *check = take_check(pool, host);
-    bool wanted = is_wanted(check);
+    bool wanted = password_check_is_wanted(check);
 
     host->checked = check;
     pthread_mutex_unlock(&pool->lock);
     if (wanted)
-        run(check);
+        password_check_run(check);
     pthread_mutex_lock(&pool->lock);
     host->checked = NULL; /* nobody follows it any more */
     if (wanted && !check->matches)
         note_failure(host, monotonic_ms());
     requeue_host(pool, host);
     pthread_mutex_unlock(&pool->lock);
-    answer(check);
+    password_check_answer(check);
     pthread_mutex_lock(&pool->lock);
 }
 
@@ -411,17 +279,6 @@ struct password_pool *password_pool_new(unsigned threads)
     return pool;
 }
 
-static void drop(struct password_check *check)
-{
-    struct password_check *next = check->followers;
-
-    password_check_free(check);
-    while ((check = next)) {
-        next = check->next;
-        password_check_free(check);
-    }
-}
-
 void password_pool_free(struct password_pool *pool)
 {
     struct host *host;
@@ -437,7 +294,7 @@ void password_pool_free(struct password_pool *pool)
     for (unsigned i = 0; i < BUCKETS; i++) {
         while ((host = pool->buckets[i])) {
             while (host->waiting)
-                drop(take_check(pool, host));
+                password_check_drop(take_check(pool, host));
             pool->buckets[i] = host->chain;
             free(host);
         }
@@ -448,43 +305,18 @@ void password_pool_free(struct password_pool *pool)
     free(pool);
 }
 
-static struct password_check *new_check(const struct password_question *question,
-                                        struct password_inbox *inbox, void *owner)
-{
-    struct password_check *check = calloc(1, sizeof *check);
-
-    if (!check)
-        return NULL;
-    check->inbox = inbox;
-    check->owner = owner;
-    check->users = users_ref(question->users);
-    check->login = question->login;
-    check->user_length = question->user_length;
-    check->password_length = question->password_length;
-    memcpy(check->user, question->user, question->user_length);
-    memcpy(check->password, question->password, question->password_length);
-    return check;
-}
-
 /* The one that asks the same and will be answered; NULL: none does. */
 static struct password_check *find_same(const struct host *host, const struct password_check *check)
 {
     struct password_check *other = host->checked;
 
-    if (other && login_digest_equal(&other->login, &check->login) && is_wanted(other))
+    if (other && login_digest_equal(&other->login, &check->login) &&
+        password_check_is_wanted(other))
         return other;
     for (other = host->first; other; other = other->next)
         if (login_digest_equal(&other->login, &check->login))
             return other;
     return NULL;
-}
-
-/* It needs no turn of its own. */
-static void follow(struct password_check *leader, struct password_check *check)
-{
-    explicit_bzero(check->password, sizeof check->password);
-    check->next = leader->followers;
-    leader->followers = check;
 }
 
 /* The last half is for those who have nothing waiting. */
@@ -501,7 +333,7 @@ static bool enqueue(struct password_pool *pool, const struct host_key *key,
     struct password_check *same = host ? find_same(host, check) : NULL;
 
     if (same) {
-        follow(same, check);
+        password_check_follow(same, check);
         return true;
     }
     if (pool->waiting >= PASSWORD_POOL_CHECKS_MAX || !start_thread(pool))
@@ -521,7 +353,7 @@ struct password_check *password_pool_check(struct password_pool *pool,
                                            const struct password_question *question,
                                            struct password_inbox *inbox, void *owner)
 {
-    struct password_check *check = new_check(question, inbox, owner);
+    struct password_check *check = password_check_new(question, inbox, owner);
     struct host_key key = host_key(&question->host);
     bool is_queued;
 

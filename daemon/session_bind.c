@@ -299,15 +299,16 @@ bool session_step_binding(struct session *s)
 {
     if (relay_wants_write(&s->down) &&
         relay_flush(&s->down, &s->worker->tools) == RELAY_WRITE_FAILED) {
-        session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+        session_end(s, session_client_error(s));
         return true;
     }
     if (!session_keep_early(s))
         return true;
     /* An end and a close look alike, and a port is kept open: who has nothing to say is taken to have
-     * left. */
-    if (s->up.state != RELAY_OPEN && !buffer_waiting(&s->up.waiting)) {
-        session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+     * left, as is one whose TLS was cut. */
+    if ((s->up.state != RELAY_OPEN && !buffer_waiting(&s->up.waiting)) ||
+        stream_error_set(&s->client.error)) {
+        session_end(s, session_client_error(s));
         return true;
     }
     return s->handshake->bind->by_proxy ? step_proxy(s) : step_port(s);

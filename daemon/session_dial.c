@@ -38,6 +38,12 @@ void session_free_dial(struct session *s)
     s->dial = NULL;
 }
 
+/* The client's TLS has ended without its end. */
+static bool is_cut(const struct session *s)
+{
+    return stream_error_is(&s->client.error, ERROR_TLS_CUT);
+}
+
 void session_reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
@@ -150,6 +156,8 @@ void session_reply_success(struct session *s, const struct ip_endpoint *told)
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
+    if (is_cut(s))
+        s->down.state = RELAY_ENDED; /* nothing more can be said to it */
 }
 
 /* The target is connected, and from this address of ours. */
@@ -189,7 +197,9 @@ bool session_keep_early(struct session *s)
         s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
         return true;
     case IO_ERROR:
-        session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+        if (is_cut(s))
+            return true; /* what came is for the target all the same; the relay meets the cut behind it */
+        session_end(s, session_client_error(s));
         return false;
     default:
         return true;

@@ -145,6 +145,6 @@ bool session_step_handshake(struct session *s)
     case IO_ERROR:
         break;
     }
-    session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+    session_end(s, session_client_error(s));
     return true;
 }

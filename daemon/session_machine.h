@@ -52,6 +52,9 @@ void session_look_at_cut(struct session *s);
  * first of it. */
 void session_secure_client(struct session *s);
 
+/* session_tls.c: how a client failed before its target stood: what it did wrong in TLS, or client.gone. */
+struct stream_error session_client_error(const struct session *s);
+
 /* session_tls.c: PROXY header and TLS towards a target that is reached straight, if the route wants
  * them. False: it does not, or they are there already. */
 bool session_secure_target(struct session *s);

@@ -57,12 +57,22 @@ void session_secure_client(struct session *s)
         session_end(s, stream_error_connect(ENOMEM));
 }
 
+struct stream_error session_client_error(const struct session *s)
+{
+    const struct stream_error *error = &s->client.error;
+
+    if ((error->domain == ERROR_DOMAIN_TLS && !stream_error_is(error, ERROR_TLS_CUT)) ||
+        error->code == ENOMEM)
+        return *error;
+    return stream_error_of(ERROR_CLIENT_GONE);
+}
+
 bool session_step_securing(struct session *s)
 {
     if (pair_is_opening(&s->client))
         return false;
     if (s->client.state != PAIR_CONNECTED) {
-        session_end(s, s->client.error);
+        session_end(s, session_client_error(s));
         return true;
     }
     session_set_state(s, SESSION_HANDSHAKE);

@@ -149,7 +149,39 @@ static void warn_of_chain(const struct config_tls *tls, const char *section, con
                     "[%s %s] validate_chain = no: anybody's certificate will do", section, name);
 }
 
+static bool uses_certificate(const struct config_listener *listener, unsigned index)
+{
+    for (unsigned i = 0; i < listener->certificate_count; i++)
+        if (listener->certificates[i] == index)
+            return true;
+    return false;
+}
+
+/* Nobody has looked at its files. */
+static void warn_of_unused(const struct config *config, unsigned index)
+{
+    for (unsigned i = 0; i < config->listener_count; i++)
+        if (uses_certificate(&config->listeners[i], index))
+            return;
+    log_message(LOG_LEVEL_WARNING, "certificate",
+                "[certificate %s] no listener has it in `certificates`",
+                config->certificates[index].name);
+}
+
 void snapshot_warn(const struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+
+    for (unsigned i = 0; i < config->listener_count; i++)
+        warn_of_chain(&config->listeners[i].tls, "listener", config->listeners[i].name);
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        warn_of_chain(&config->upstreams[i].tls, "upstream", config->upstreams[i].name);
+    for (unsigned i = 0; i < config->certificate_count; i++)
+        warn_of_unused(config, i);
+    snapshot_warn_expiry(snapshot);
+}
+
+void snapshot_warn_expiry(const struct snapshot *snapshot)
 {
     const struct config *config = snapshot->config;
 
@@ -158,7 +190,6 @@ void snapshot_warn(const struct snapshot *snapshot)
 
         if (!snapshot->listeners[i].tls)
             continue;
-        warn_of_chain(&listener->tls, "listener", listener->name);
         tls_setup_warn(tls_names_find(snapshot->listeners[i].tls, ""), "listener", listener->name);
         for (unsigned j = 0; j < listener->certificate_count; j++) {
             const struct config_certificate *c = &config->certificates[listener->certificates[j]];
@@ -167,13 +198,9 @@ void snapshot_warn(const struct snapshot *snapshot)
                            c->name);
         }
     }
-    for (unsigned i = 0; i < config->upstream_count; i++) {
-        const struct config_upstream *upstream = &config->upstreams[i];
-
-        warn_of_chain(&upstream->tls, "upstream", upstream->name);
+    for (unsigned i = 0; i < config->upstream_count; i++)
         if (snapshot->upstream_tls[i])
-            tls_setup_warn(snapshot->upstream_tls[i], "upstream", upstream->name);
-    }
+            tls_setup_warn(snapshot->upstream_tls[i], "upstream", config->upstreams[i].name);
 }
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot)

@@ -56,6 +56,9 @@ const struct snapshot_listener *snapshot_find_gate(const struct snapshot *snapsh
 /* Says in the log what its owner should know about certificates. */
 void snapshot_warn(const struct snapshot *snapshot);
 
+/* Of that what time alone brings about: certificates that expire soon. */
+void snapshot_warn_expiry(const struct snapshot *snapshot);
+
 /* Before it is served. False without memory. */
 bool snapshot_add_port(struct snapshot *snapshot, uint16_t port);
 bool snapshot_has_port(const struct snapshot *snapshot, uint16_t port);

@@ -59,8 +59,8 @@ static struct tls_context *build(const struct tls_context_options *options, cons
     return context;
 }
 
-/* A [certificate] has its listener's keys, but for its own files and policy. `names` NULL: it is only
- * looked whether it could be served. */
+/* A [certificate] has its listener's keys, but for its own files and policy. `names` NULL: the listener
+ * cannot be served, and all that is wrong is to be told. */
 static bool add_certificate(struct tls_names *names, const struct config_listener *listener,
                             const struct config_certificate *certificate,
                             struct tls_ticket_keys *ticket_keys, FILE *errors)
@@ -85,6 +85,15 @@ static bool add_certificate(struct tls_names *names, const struct config_listene
     return context && added;
 }
 
+/* Has one of its certificates an authority of its own? */
+static bool judges_by_name(const struct config *config, const struct config_listener *listener)
+{
+    for (unsigned i = 0; i < listener->certificate_count; i++)
+        if (config->certificates[listener->certificates[i]].authority)
+            return true;
+    return false;
+}
+
 struct tls_names *tls_setup_listener(const struct config *config,
                                      const struct config_listener *listener,
                                      struct tls_ticket_keys *ticket_keys, FILE *errors)
@@ -96,6 +105,8 @@ struct tls_names *tls_setup_listener(const struct config *config,
 
     options.ticket_keys = ticket_keys;
     options.name = "";
+    if (!options.trust.authority && judges_by_name(config, listener))
+        options.trust.revoke = NULL; /* it is for those */
     own = build(&options, "listener", listener->name, errors);
     names = own ? tls_names_new(own) : NULL;
     good = names != NULL;
@@ -116,6 +127,13 @@ struct tls_context *tls_setup_upstream(const struct config_upstream *upstream, F
 
     options.name = upstream->name;
     return build(&options, "upstream", upstream->name, errors);
+}
+
+bool tls_setup_uses_system(const struct config_tls *tls)
+{
+    const struct tls_context_options options = options_of(tls, TLS_CLIENT);
+
+    return tls_trust_uses_system(&options.trust);
 }
 
 bool tls_setup_check(const struct config *config, FILE *errors)

@@ -15,6 +15,9 @@ struct tls_names *tls_setup_listener(const struct config *config,
 /* An upstream's; likewise. */
 struct tls_context *tls_setup_upstream(const struct config_upstream *upstream, FILE *errors);
 
+/* Does an upstream's context need the system's authorities? */
+bool tls_setup_uses_system(const struct config_tls *tls);
+
 /* Tries all of a configuration, for --check. */
 bool tls_setup_check(const struct config *config, FILE *errors);
 

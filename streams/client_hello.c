@@ -5,8 +5,12 @@ enum {
     RECORD_HANDSHAKE = 22,
     HANDSHAKE_CLIENT_HELLO = 1,
     EXTENSION_SERVER_NAME = 0,
+    EXTENSION_SUPPORTED_VERSIONS = 43,
     NAME_TYPE_HOST = 0,
     RECORD_MAX = 1 << 14,
+    SSL_2 = 0x0002,
+    TLS_1_2 = 0x0303,
+    TLS_1_3 = 0x0304,
 };
 
 /* The content of the records, joined. DONE: the whole message is in `out`.
@@ -85,12 +89,31 @@ static bool read_server_name(struct cursor in, struct client_hello *hello)
     return !cursor_short(&in);
 }
 
+/* SupportedVersions: list(1) { version(2) ... }. Where it is there, nothing else counts. */
+static bool read_versions(struct cursor in, struct client_hello *hello)
+{
+    struct cursor list = part(&in, cursor_u8(&in));
+
+    hello->offers_1_2 = hello->offers_1_3 = false;
+    while (!cursor_short(&in) && cursor_left(&list)) {
+        uint16_t version = cursor_u16(&list);
+
+        if (cursor_short(&list))
+            return false;
+        hello->offers_1_2 |= version == TLS_1_2;
+        hello->offers_1_3 |= version == TLS_1_3;
+    }
+    return !cursor_short(&in);
+}
+
 /* version(2) random(32) session_id(1+) suites(2+) compression(1+) extensions(2+) */
 static bool read_message(struct cursor in, struct client_hello *hello)
 {
     struct cursor extensions;
 
-    cursor_bytes(&in, 2 + 32);
+    hello->version = cursor_u16(&in);
+    hello->offers_1_2 = hello->version >= TLS_1_2; /* RFC 5246, E.1 */
+    cursor_bytes(&in, 32);
     cursor_bytes(&in, cursor_u8(&in));
     cursor_bytes(&in, cursor_u16(&in));
     cursor_bytes(&in, cursor_u8(&in));
@@ -106,19 +129,41 @@ static bool read_message(struct cursor in, struct client_hello *hello)
         struct cursor body = part(&extensions, cursor_u16(&extensions));
 
         if (cursor_short(&extensions) ||
-            (type == EXTENSION_SERVER_NAME && !read_server_name(body, hello)))
+            (type == EXTENSION_SERVER_NAME && !read_server_name(body, hello)) ||
+            (type == EXTENSION_SUPPORTED_VERSIONS && !read_versions(body, hello)))
             return false;
     }
     return true;
 }
 
+/* length(2) with its first bit set | msg_type(1)=1  version(2)=2.0 or 3.x ... */
+static enum parse read_ssl2(struct cursor in, struct client_hello *ret_hello)
+{
+    struct client_hello hello = {0};
+
+    if (cursor_left(&in) > 2 && in.at[2] != HANDSHAKE_CLIENT_HELLO)
+        return PARSE_BAD;
+    cursor_bytes(&in, 3);
+    hello.version = cursor_u16(&in);
+    if (cursor_short(&in))
+        return PARSE_MORE;
+    if (hello.version != SSL_2 && hello.version >> 8 != 3)
+        return PARSE_BAD;
+    *ret_hello = hello;
+    return PARSE_DONE;
+}
+
 enum parse client_hello_parse(const void *bytes, size_t n, struct client_hello *ret_hello)
 {
+    struct cursor in = cursor_over(bytes, n);
     struct client_hello hello = {0};
     uint8_t message[CLIENT_HELLO_MAX];
     size_t length;
-    enum parse joined = join(cursor_over(bytes, n), message, &length);
+    enum parse joined;
 
+    if (n && in.at[0] & 0x80)
+        return read_ssl2(in, ret_hello);
+    joined = join(in, message, &length);
     if (joined != PARSE_DONE)
         return joined;
     if (!read_message(cursor_over(message + 4, length - 4), &hello))

@@ -19,6 +19,9 @@
  * often one read asks the layer below, when nothing that it gives makes a byte for the reader. */
 enum { WRITE_PIECE = 64 * 1024, READS_STOP = 56 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
 
+/* A plain alert: type(1)=21 version(2) length(2)=2 | level(1) description(1) (RFC 8446, 6). */
+enum { ALERT = 21, ALERT_RECORD = 7 };
+
 const char layer_tls_name[] = "tls";
 
 struct layer_tls {
@@ -30,10 +33,12 @@ struct layer_tls {
     struct buffer in;                /* read ahead */
     struct buffer out;               /* waits for the layer below */
     struct tls_judgement *judgement; /* owned; gone when open, but with keeps_chain */
-    char *peer_name;           /* owned; a client's, to check; a server's: what was asked for */
-    char *common_name;         /* owned; the peer's */
-    struct stream_error later; /* found behind bytes that were handed out first */
-    uint8_t fills;             /* in this call */
+    char *peer_name;            /* owned; a client's, to check; a server's: what was asked for */
+    char *common_name;          /* owned; the peer's */
+    struct stream_error later;  /* found behind bytes that were handed out first */
+    uint8_t fills;              /* in this call */
+    uint8_t last[ALERT_RECORD]; /* of what came in the handshake */
+    uint8_t alert_version[2];   /* of a record that the client can read */
     bool keeps_chain;
     bool is_silent;    /* the layer below has no more, in this call */
     bool is_paused;    /* reading stopped although it may have */
@@ -161,6 +166,15 @@ static enum io tls_flush(struct layer *layer)
     return layer->flush_waits || below->flush_waits ? IO_AGAIN : IO_OK;
 }
 
+/* The end of what the library has seen, `n` bytes more being on their way to it. */
+static void remember(struct layer_tls *tls, size_t n)
+{
+    size_t new = n < ALERT_RECORD ? n : ALERT_RECORD;
+
+    memmove(tls->last, tls->last + new, ALERT_RECORD - new);
+    memcpy(tls->last + ALERT_RECORD - new, buffer_bytes(&tls->in) + n - new, new);
+}
+
 static int on_receive(WOLFSSL *ssl, char *out, int size, void *user)
 {
     struct layer_tls *tls = user;
@@ -187,6 +201,8 @@ static int on_receive(WOLFSSL *ssl, char *out, int size, void *user)
     if (n > (size_t)size)
         n = (size_t)size;
     memcpy(out, buffer_bytes(&tls->in), n);
+    if (!tls->is_open)
+        remember(tls, n);
     buffer_consume(&tls->in, tls->pool, n);
     return (int)n;
 }
@@ -224,10 +240,30 @@ static const struct {
     {ASN_CRIT_EXT_E, ERROR_TLS_CERTIFICATE_BAD},
 };
 
+/* A peer that has no keys yet sends its alert in plain, when the library expects a sealed one: it stops
+ * at the header, or behind it. */
+static bool heard_plain_alert(struct layer_tls *tls, uint8_t *ret_code)
+{
+    static const uint8_t header[] = {ALERT, 3};
+    static const uint8_t length[] = {0, 2};
+    const uint8_t *last = tls->last;
+
+    if (tls->is_open)
+        return false;
+    if (buffer_waiting(&tls->in) >= 2 && memcmp(last + 2, header, 2) == 0 &&
+        memcmp(last + 5, length, 2) == 0)
+        remember(tls, 2);
+    if (memcmp(last, header, 2) != 0 || memcmp(last + 3, length, 2) != 0)
+        return false;
+    *ret_code = last[6];
+    return true;
+}
+
 /* What made wolfSSL stop. */
 static struct stream_error reason(struct layer_tls *tls, int code)
 {
     WOLFSSL_ALERT_HISTORY alerts;
+    uint8_t alert;
 
     if (tls->judgement && stream_error_set(&tls->judgement->error))
         return tls->judgement->error;
@@ -241,15 +277,18 @@ static struct stream_error reason(struct layer_tls *tls, int code)
     for (size_t i = 0; i < sizeof library_errors / sizeof library_errors[0]; i++)
         if (library_errors[i].code == code)
             return stream_error_of(library_errors[i].id);
+    if (heard_plain_alert(tls, &alert))
+        return stream_error_code(ERROR_TLS_ALERT, alert);
     return stream_error_of(ERROR_TLS_HANDSHAKE_PROTOCOL);
 }
 
-/* wolfSSL leaves some clients without an answer. Before anything else was sent an alert is plain:
- * type(1)=21 version(2) length(2) | level(1)=fatal description(1). */
+/* wolfSSL leaves some clients without an answer. Before anything else was sent an alert is plain. */
 static void send_alert(struct layer_tls *tls)
 {
-    uint8_t alert[] = {21, 3, 3, 0, 2, ALERT_FATAL, 50 /* decode_error */};
+    uint8_t alert[ALERT_RECORD] = {ALERT, 3, 3, 0, 2, ALERT_FATAL, 50 /* decode_error */};
 
+    if (tls->alert_version[0])
+        memcpy(alert + 1, tls->alert_version, 2);
     if (tls->has_sent || tls->below_ended)
         return;
     if (stream_error_is(tls->layer.error, ERROR_TLS_HANDSHAKE_NO_COMMON_VERSION))
@@ -294,29 +333,44 @@ static bool begin_session(struct layer_tls *tls)
                           (unsigned short)strlen(tls->peer_name)) == WOLFSSL_SUCCESS;
 }
 
+/* RFC 8446, 5.1: an alert's version is that of the hello, and of TLS 1.2 at most. */
+static enum io refuse_version(struct layer_tls *tls, const struct client_hello *hello)
+{
+    uint16_t version = hello->version > 0x0303 ? 0x0303 : hello->version;
+
+    tls->alert_version[0] = 3;
+    tls->alert_version[1] = version < 0x0300 ? 0 : (uint8_t)version;
+    fail_of(tls, ERROR_TLS_HANDSHAKE_NO_COMMON_VERSION);
+    send_alert(tls);
+    return IO_ERROR;
+}
+
 /* A server looks for the name first: a context that is changed later would bring its certificate
- * along, but not whom it lets in. */
+ * along, but not whom it lets in. And for the versions: without a common one the library says
+ * nothing, or blames the suites. */
 static enum io choose(struct layer_tls *tls)
 {
     struct client_hello hello = {0};
+    enum parse parsed;
 
     for (;;) {
-        enum parse parsed =
-            client_hello_parse(buffer_bytes(&tls->in), buffer_waiting(&tls->in), &hello);
         enum io result;
 
+        parsed = client_hello_parse(buffer_bytes(&tls->in), buffer_waiting(&tls->in), &hello);
         if (parsed != PARSE_MORE || buffer_waiting(&tls->in) >= BUFFER_LARGE)
             break; /* what cannot be read is left to the library, which says so to the peer */
         result = fill(tls);
-        if (result == IO_EOF)
-            return fail_of(tls, ERROR_TLS_HANDSHAKE_PROTOCOL);
         if (result != IO_OK)
             return result;
     }
-    tls->context = tls_context_ref(tls_names_find(tls->names, hello.name));
+    if (tls->names)
+        tls->context = tls_context_ref(tls_names_find(tls->names, hello.name));
     tls->names = NULL;
     if (hello.name[0])
         tls->peer_name = strdup(hello.name);
+    if (parsed == PARSE_DONE &&
+        !tls_context_speaks(tls->context, hello.offers_1_2, hello.offers_1_3))
+        return refuse_version(tls, &hello);
     return IO_OK;
 }
 
@@ -341,6 +395,7 @@ static enum io opened(struct layer_tls *tls)
 
 static enum io shake_hands(struct layer_tls *tls)
 {
+    struct stream_error error;
     int rc, code;
 
     tls_context_judge(tls->context, tls->judgement);
@@ -356,7 +411,11 @@ static enum io shake_hands(struct layer_tls *tls)
     code = wolfSSL_get_error(tls->ssl, rc);
     if (code == WOLFSSL_ERROR_WANT_READ && !tls->below_ended)
         return IO_AGAIN;
-    fail(tls, reason(tls, code));
+    error = reason(tls, code);
+    if (tls->below_ended && tls_context_is_server(tls->context) &&
+        stream_error_is(&error, ERROR_TLS_HANDSHAKE_PROTOCOL))
+        return IO_EOF; /* a client that has left did nothing wrong; a server that has is none of TLS */
+    fail(tls, error);
     send_alert(tls);
     return IO_ERROR;
 }
@@ -369,7 +428,7 @@ static enum io tls_open(struct layer *layer)
     if (tls->is_open)
         return IO_OK;
     begin(tls);
-    if (!tls->context)
+    if (!tls->ssl && (!tls->context || tls_context_is_server(tls->context)))
         result = choose(tls);
     if (result == IO_OK && !tls->ssl && !begin_session(tls))
         result = fail(tls, stream_error_read(ENOMEM));

@@ -24,6 +24,7 @@ const char tls_builtin_ciphers[] =
 struct tls_context {
     atomic_uint refs;
     enum tls_role role;
+    enum tls_level level;
     WOLFSSL_CTX *wolfssl;            /* owned */
     struct tls_trust *trust;         /* owned; NULL: nobody is judged */
     struct tls_ticket_keys *tickets; /* counted; NULL: none */
@@ -463,6 +464,7 @@ struct tls_context *tls_context_new(const struct tls_context_options *options, F
     atomic_init(&context->refs, 1);
     pthread_mutex_init(&context->handshake, NULL);
     context->role = options->role;
+    context->level = options->level;
     if (build(context, options, errors))
         return context;
     tls_context_unref(context);
@@ -505,6 +507,12 @@ bool tls_context_judges(const struct tls_context *context)
 struct WOLFSSL_CTX *tls_context_wolfssl(const struct tls_context *context)
 {
     return context->wolfssl;
+}
+
+bool tls_context_speaks(const struct tls_context *context, bool tls_1_2, bool tls_1_3)
+{
+    return (tls_1_2 && context->level != TLS_LEVEL_1_3) ||
+           (tls_1_3 && context->level != TLS_LEVEL_1_2);
 }
 
 const char *tls_context_alpn(const struct tls_context *context)

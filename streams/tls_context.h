@@ -59,6 +59,9 @@ bool tls_context_judges(const struct tls_context *context);
 struct WOLFSSL_CTX *tls_context_wolfssl(const struct tls_context *context);
 const char *tls_context_alpn(const struct tls_context *context); /* NULL: none */
 
+/* Is one of these versions, which a client offers, one of the context's level? */
+bool tls_context_speaks(const struct tls_context *context, bool tls_1_2, bool tls_1_3);
+
 enum { TLS_COMMON_NAME_MAX = 128 };
 
 /* What became of the peer's certificate in one handshake. Zeroed by its owner before. */

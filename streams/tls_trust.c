@@ -313,29 +313,35 @@ static bool add_root(struct tls_trust *trust, struct x509_span der)
     return true;
 }
 
+enum list_from { LIST_OURS, LIST_OF_OTHERS, LIST_FORGED };
+
 /* Signed by one of the bundle? wolfSSL does not look at the signature of a list that is past its
  * date; such a list is good for refusing only, whoever made it. */
-static bool is_from_authority(const struct tls_trust *trust, struct x509_span der,
-                              const struct x509_crl *crl)
+static enum list_from list_from(const struct tls_trust *trust, struct x509_span der,
+                                const struct x509_crl *crl)
 {
+    enum list_from from = LIST_OF_OTHERS;
+
     for (size_t i = 0; i < trust->root_count; i++) {
         WOLFSSL_CERT_MANAGER *manager;
         int rc = BAD_FUNC_ARG;
 
         if (!x509_span_equal(trust->roots[i].subject, crl->issuer))
             continue;
+        from = LIST_FORGED;
         manager = manager_of(&trust->roots[i]);
         if (manager)
             rc = wolfSSL_CertManagerLoadCRLBuffer(manager, der.at, (long)der.n,
                                                   WOLFSSL_FILETYPE_ASN1);
         wolfSSL_CertManagerFree(manager);
         if (rc == WOLFSSL_SUCCESS || rc == CRL_CERT_DATE_ERR || rc == ASN_AFTER_DATE_E)
-            return true;
+            return LIST_OURS;
     }
-    return false;
+    return from;
 }
 
-/* NULL: added. */
+/* NULL: added, or the list of an authority that is not of the bundle: one file may serve several
+ * contexts, and it says nothing about whom this one believes. */
 static const char *add_list(struct tls_trust *trust, struct x509_span der)
 {
     struct x509_crl crl;
@@ -346,8 +352,14 @@ static const char *add_list(struct tls_trust *trust, struct x509_span der)
                "indirect, partial)";
     if (crl.next_update == 0)
         return "a revocation list in it has no date of the next one";
-    if (!is_from_authority(trust, der, &crl))
-        return "a revocation list in it is not signed by a certificate of the authority";
+    switch (list_from(trust, der, &crl)) {
+    case LIST_OURS:
+        break;
+    case LIST_OF_OTHERS:
+        return NULL;
+    case LIST_FORGED:
+        return "a revocation list in it has the authority's name and not its signature";
+    }
     more = reallocarray(trust->lists, trust->list_count + 1, sizeof *more);
     if (!more)
         return "out of memory";
@@ -389,7 +401,7 @@ static bool load_roots(struct tls_trust *trust, const char *path, bool is_system
 
 static bool load_lists(struct tls_trust *trust, const char *path, FILE *errors)
 {
-    size_t n, der_n, used = 0;
+    size_t n, der_n, used = 0, found = 0;
     char *text = tls_file_read(path, errors, &n);
     const char *at = text, *reason = NULL;
     bool is_broken = false;
@@ -401,19 +413,22 @@ static bool load_lists(struct tls_trust *trust, const char *path, FILE *errors)
            x509_pem_next(&at, "X509 CRL", trust->list_der + used, &der_n, &is_broken)) {
         reason = add_list(trust, (struct x509_span){trust->list_der + used, der_n});
         used += der_n;
+        found++;
     }
     tls_file_free(text, n);
     if (is_broken)
         reason = "a revocation list in it is broken";
-    else if (!reason && !trust->list_count)
+    else if (!reason && !found)
         reason = "no revocation list in it (PEM is expected)";
+    else if (!reason && !trust->list_count)
+        reason = "no revocation list in it is signed by a certificate of the authority";
     if (reason)
         fprintf(errors, "%s: %s", path, reason);
     trust->revokes = true;
     return !reason;
 }
 
-static const char *system_bundle(void)
+const char *tls_trust_system_bundle(void)
 {
     for (size_t i = 0; i < sizeof system_bundles / sizeof system_bundles[0]; i++) {
         FILE *file = fopen(system_bundles[i], "re");
@@ -426,12 +441,22 @@ static const char *system_bundle(void)
     return system_bundles[0]; /* the error then names it */
 }
 
+/* Roots are of use where the chain is judged, or where somebody has to have signed a list. */
+static bool needs_roots(const struct tls_trust_options *options)
+{
+    return options->authority || options->revoke ||
+           !(options->skip_chain || options->allow_any_root);
+}
+
+bool tls_trust_uses_system(const struct tls_trust_options *options)
+{
+    return !options->authority && needs_roots(options);
+}
+
 struct tls_trust *tls_trust_new(const struct tls_trust_options *options, FILE *errors)
 {
     struct tls_trust *trust = calloc(1, sizeof *trust);
-    const char *authority = options->authority ? options->authority : system_bundle();
-    bool needs_roots =
-        options->authority || options->revoke || !(options->skip_chain || options->allow_any_root);
+    const char *authority = options->authority ? options->authority : tls_trust_system_bundle();
 
     if (!trust) {
         fprintf(errors, "%s: out of memory", authority);
@@ -439,7 +464,7 @@ struct tls_trust *tls_trust_new(const struct tls_trust_options *options, FILE *e
     }
     trust->options = *options;
     trust->options.authority = trust->options.revoke = NULL;
-    if ((needs_roots && !load_roots(trust, authority, !options->authority, errors)) ||
+    if ((needs_roots(options) && !load_roots(trust, authority, !options->authority, errors)) ||
         (options->revoke && !load_lists(trust, options->revoke, errors))) {
         tls_trust_free(trust);
         return NULL;

@@ -17,8 +17,9 @@ struct tls_trust;
  * during the call. */
 struct tls_trust_options {
     const char *authority; /* PEM bundle; NULL: the system's */
-    const char *revoke;    /* PEM file of CRLs; NULL: none */
-    bool skip_chain;       /* validate_chain = no: neither issuer nor dates are looked at */
+    /* PEM file of CRLs; NULL: none. Those of other authorities are passed over. */
+    const char *revoke;
+    bool skip_chain; /* validate_chain = no: neither issuer nor dates are looked at */
     bool allow_expired_certificates;
     bool allow_expired_roots;
     bool allow_any_root;
@@ -27,10 +28,14 @@ struct tls_trust_options {
 /* The longest chain of a peer that is judged. */
 enum { TLS_CHAIN_MAX = 9 };
 
-/* NULL, with the file and the reason in `errors`: a file cannot be read, has nothing of its kind, or
- * a revocation list that no authority of the bundle signed. A list that is past its date loads,
- * and refuses. */
+/* NULL, with the file and the reason in `errors`: a file cannot be read, has nothing of its kind, no
+ * revocation list of an authority of the bundle, or one that only claims to be. A list that is past
+ * its date loads, and refuses. */
 struct tls_trust *tls_trust_new(const struct tls_trust_options *options, FILE *errors);
+
+/* True when these need the system's bundle, and where that is found now. */
+bool tls_trust_uses_system(const struct tls_trust_options *options);
+const char *tls_trust_system_bundle(void);
 
 void tls_trust_free(struct tls_trust *trust);
 

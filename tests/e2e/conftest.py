@@ -7,6 +7,7 @@ PAIRSOCKS_SANITIZED=1: leaves out what measures memory or CPU.
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -50,6 +51,15 @@ def program():
         return path or pytest.fail(f"{name} is not installed (./dev deps installs it)")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def fast_clock(tmp_path_factory):
+    """fast_clock(times): the environment of a daemon whose timers run so many times faster."""
+    library = tmp_path_factory.mktemp("clock") / "fast_clock.so"
+    source = os.path.join(os.path.dirname(__file__), "harness", "fast_clock.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return lambda times: {"LD_PRELOAD": str(library), "FAST_CLOCK": str(times)}
 
 
 @pytest.fixture

@@ -161,8 +161,8 @@ def test_an_idle_session_with_nothing_to_write_outlives_write_timeout(pairsocks,
 
 
 @pytest.mark.parametrize("keepalive,kind", [("60s", KEEPALIVE), ("0", NO_TIMER)])
-def test_keepalive_is_on_or_off_on_both_legs(pairsocks, through, keep, keepalive, kind):
-    daemon = pairsocks(keepalive=keepalive)
+def test_keepalive_is_on_or_off_on_both_legs(pairsocks, fast_clock, through, keep, keepalive, kind):
+    daemon = pairsocks(keepalive=keepalive, environment=fast_clock(10))
     target = keep(Listener())
     client, seen = through(daemon, target)
     legs = [(client.peer_address[1], client.local_address[1]), (seen.peer_address[1], target.port)]

@@ -142,8 +142,9 @@ def test_a_target_that_goes_on_sending_to_a_client_that_left_is_told(daemon, thr
 
 @pytest.mark.parametrize("first", ["client", "target"])
 @pytest.mark.parametrize("slow", ["client", "target"])
-def test_both_have_ended_and_one_reads_late_yet_gets_every_byte(daemon, through, keep, first, slow):
+def test_both_have_ended_and_one_reads_late_yet_gets_every_byte(pairsocks, fast_clock, through, keep, first, slow):
     """The connection from the speaker is over for the kernel, while bytes of it are still to be read."""
+    daemon = pairsocks(environment=fast_clock(10))
     client, target = through(daemon, keep(Listener()))
     listener, speaker = (client, target) if slow == "client" else (target, client)
 
@@ -160,6 +161,6 @@ def test_both_have_ended_and_one_reads_late_yet_gets_every_byte(daemon, through,
     got = 0
     while speaker.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_CLOSE:
         got += len(listener.read(min(4096, total - got)))
-    time.sleep(2.5)  # the daemon looks once a second at who is not read from
+    time.sleep(0.3)  # three seconds for the daemon, which looks once a second at who is not read from
     assert len(listener.read_to_end()) == total - got
     assert daemon.session(client)["error"] == "none"

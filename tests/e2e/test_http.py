@@ -416,8 +416,10 @@ def test_a_name_that_is_not_resolved_is_502(named, dial, dns, answer, error):
     assert (session["target"], session["address"], session["command"]) == ("name.test:80", "-", "connect")
 
 
-def test_a_name_that_nobody_answers_for_is_504(named, dial, dns):
+def test_a_name_that_nobody_answers_for_is_504(pairsocks, fast_clock, dial, dns):
+    """When all its servers have been asked again and again, which takes ten seconds and more."""
     dns.name("name.test", a=SILENT, aaaa=SILENT)
+    named = pairsocks(daemon={"nameserver": dns.nameserver}, connect_timeout="30s", handshake_timeout="5m", environment=fast_clock(20))
     refused_after(named, dial(named, patience=30), connect("name.test", 80), "resolver.name.timeout")
 
 

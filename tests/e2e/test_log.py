@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -265,3 +266,28 @@ def test_without_stderr_nothing_else_takes_its_place(launch, dial, keep):
     daemon = launch(text, prefix=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
     serve_until_ready(dial, daemon, address, keep(Echo()))
     assert [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+
+
+@pytest.mark.figures
+def test_a_quiet_daemon_writes_at_once_and_a_busy_one_gathers(daemon):
+    address, late = daemon.address(), []
+
+    def lines():
+        return daemon.log_text().count(" event=session ")
+
+    def writes():
+        with open(f"/proc/{daemon.pid}/io") as file:
+            return int(re.search(r"syscw: (\d+)", file.read())[1])
+
+    for number in range(1, 11):
+        time.sleep(0.1)
+        start = time.monotonic()
+        Client.open(address).close()
+        wait.until(lambda: lines() == number, "its line", every=0.002)
+        late.append(time.monotonic() - start)
+    assert sorted(late)[5] < 0.03, late
+    before = writes()
+    for _ in range(1000):
+        Client.open(address).close()
+    wait.until(lambda: lines() == 1010, "all lines")
+    assert writes() - before < 200, "a wake-up for each line"

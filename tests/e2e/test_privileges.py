@@ -38,10 +38,10 @@ def serving(folder, launch):
     """serving(key=value of [daemon]): a ready daemon in that folder, which has `.ini`."""
     daemons = []
 
-    def start(log="log", listen="127.0.0.1:0", listener=None, **keys):
+    def start(log="log", listen="127.0.0.1:0", listener=None, upstreams=None, **keys):
         ini = folder / "pairsocks.ini"
         fixed = {"workers": 2, "log_target": f"file:{folder / log}"}
-        ini.write_text(config_text({**fixed, **keys}, {"main": {"listen": listen, **(listener or {})}}))
+        ini.write_text(config_text({**fixed, **keys}, {"main": {"listen": listen, **(listener or {})}}, None, upstreams))
         environment = NO_LEAK_CHECK if "chroot" in keys else None
         daemon = launch(arguments=["-c", str(ini)], log_path=folder / log, environment=environment).ready()
         daemon.ini = ini
@@ -218,6 +218,15 @@ def test_in_a_chroot_tls_is_served_and_files_out_of_reach_are_told(serving, root
     reload(daemon, event="reload_failed")
     with Echo() as target, Client.open(daemon.address()) as client:
         tls.secure(client, tls.client_context(), name=tls.NAME).connect("socks5", target.host, target.port)
+
+
+def test_in_a_chroot_the_systems_authorities_are_out_of_reach(serving, root):
+    """Of an upstream that needs them; one that does not is left in peace."""
+    out = {"type": "direct", "security": "negotiated"}
+    daemon = serving(chroot=root, upstreams={"out": out, "loose": {**out, "allow_any_root": "yes"}})
+    (warning,) = [record["message"] for record in daemon.records(event="start", level="warning")]
+    assert warning.startswith("[upstream out] authority = /") and "cannot be read again: No such file" in warning
+    reload(daemon, event="reload_failed")
 
 
 def test_every_thread_serves_inside_the_root_as_the_user(serving, root, keep):

@@ -206,7 +206,7 @@ def test_a_client_that_never_stops_sending_after_a_refusal_is_cut(daemon, dial):
         except ConnectionError:
             return True
 
-    wait.until(cut, "the daemon to cut it off", timeout=15)
+    wait.until(cut, "the daemon to cut it off", timeout=15, every=0.0005)
 
 
 def test_after_a_success_there_is_no_second_reply(daemon, dial, keep):

@@ -82,7 +82,7 @@ FAULTS = {
     "authority": {None: "No such file", "empty": "no certificate in it", "junk": "no certificate in it", "damaged": "broken",
                   tls.key("root"): "no certificate in it"},
     "revoke": {None: "No such file", "empty": "no revocation list in it", "junk": "no revocation list in it",
-               tls.pem("root"): "no revocation list in it", tls.crl("other"): "not signed by a certificate of the authority"},
+               tls.pem("root"): "no revocation list in it", tls.crl("other"): "no revocation list in it is signed by"},
     "ciphers": {"TLS_NULL_WITH_NOTHING": "no suite `TLS_NULL_WITH_NOTHING`", "AES128-SHA:": "no suite"},
 }  # fmt: skip
 
@@ -122,6 +122,26 @@ def test_a_listener_needs_a_certificate_and_its_key(check):
 def test_who_is_to_show_a_certificate_needs_an_authority(check):
     assert "add `authority`" in check(keys(auth="certificate"))
     assert "authority" in check(keys(revoke=tls.crl("root")))
+
+
+def test_a_list_may_be_for_the_authorities_of_certificates(check, pairsocks, dial):
+    """One file for all of them: each is answered by its own list, and has to have one."""
+    section = keys(revoke=tls.crl("three"), certificates="a, b", security="tlsv1.2")
+    sections = {"a": {"names": "a.test", **tls.own("second"), "authority": tls.pem("other-root")},
+                "b": {"names": "b.test", **tls.own("second"), "authority": tls.pem("root")}}  # fmt: skip
+    daemon = pairsocks(listen="127.0.0.1:0", **section, certificate_sections=sections)
+    wanted = {("a.test", "alice-other"): "certificate.revoked", ("a.test", "alice"): "certificate.unknown-root",
+              ("b.test", "alice"): None, ("b.test", "revoked"): "certificate.revoked", (tls.NAME, "revoked"): None}  # fmt: skip
+    for (name, certificate), error in wanted.items():
+        context = client_context(certificate=certificate)
+        context.check_hostname = False
+        client = dial(daemon)
+        refused = tls.refusal_in_handshake(client, context, name=name)
+        client.close()
+        assert (refused is not None) == (error is not None), (name, certificate, refused)
+        assert daemon.session(client)["error"] == (f"tls.{error}" if error else "client.gone")
+    sections["b"]["authority"] = tls.pem("root-expired")
+    assert "[certificate b] " in (said := check(section, certificates=sections)) and "no revocation list in it is signed by" in said
 
 
 def test_a_certificate_that_is_named_exists(check):
@@ -261,6 +281,18 @@ def test_a_certificate_that_expires_soon_is_warned_of(pairsocks, launch, tmp_pat
     assert "has expired at 2021-01-01T00:00:00Z" in said[1]
     daemon.reload()
     assert warned() == said + said
+
+
+def test_it_is_warned_of_once_a_day(pairsocks, fast_clock):
+    """A day is over in less than a second; what is not about dates is said at start only."""
+    daemon = pairsocks(**keys("expired"), environment=fast_clock(200_000),
+                       certificate_sections={"idle": {"names": "a.test", **tls.own("no-such")}},
+                       upstreams={"out": {"type": "direct", "security": "negotiated", "validate_chain": "no"}})  # fmt: skip
+    daemon.wait_for(4, event="certificate")
+    first, *others = [record["message"] for record in daemon.records(event="certificate")]
+    assert "[upstream out] validate_chain = no" in first
+    assert "[certificate idle] no listener has it in `certificates`" in others[0]
+    assert all("[listener main] the certificate has expired at 2021" in message for message in others[1:])
 
 
 def test_a_chain_that_is_not_looked_at_is_said(pairsocks):

@@ -1,5 +1,7 @@
 """TLS towards the target: upstreams of type `direct` with TLS keys, and what of a certificate they believe."""
 
+import contextlib
+import ssl
 import threading
 
 import pytest
@@ -262,6 +264,26 @@ def test_a_server_that_speaks_no_tls(routed, ask, keep, data, error):
     daemon = routed()
     server = keep(Raw(data))
     assert ask(daemon, server.host, server.port) == error
+
+
+class Disbelieving(Serving):
+    """Begins like a server of TLS 1.3, and breaks off with a plain alert behind its ServerHello."""
+
+    def serve(self, wire):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        inside = server_context(level="tlsv1.3").wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(wire.sock.recv(1 << 16))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            inside.do_handshake()
+        flight = outgoing.read()
+        wire.send(flight[: 5 + int.from_bytes(flight[3:5], "big")] + b"\x15\x03\x03\x00\x02\x02\x50")
+        wire.finish()
+        wire.read_to_end()
+
+
+def test_a_plain_alert_of_a_server_has_its_name(routed, ask, keep):
+    server = keep(Disbelieving())
+    assert ask(routed(), server.host, server.port) == "tls.alert.internal-error"
 
 
 @pytest.mark.parametrize("protocol", ["socks5", "http"])

@@ -141,6 +141,8 @@ def test_a_certificate_is_a_user_for_max_per_user(pairsocks, dial, dial_tls, tar
     daemon = pairsocks(**keys(auth="certificate", max_per_user=2, **ROOT))
     alice = client_context(certificate="alice")
     first, second = (dial_tls(daemon, alice) for _ in range(2))
+    for client in (first, second):
+        client.greet5()  # answered: it is counted
     third = dial(daemon)
     refusal(third, alice, name=tls.NAME)
     third.close()
@@ -149,7 +151,8 @@ def test_a_certificate_is_a_user_for_max_per_user(pairsocks, dial, dial_tls, tar
     first.sock.sock.close()
     daemon.session(first)
     dial_tls(daemon, alice).connect("socks5", target.host, target.port)
-    second.connect("socks5", target.host, target.port)
+    second.send(request5(target.host, target.port))
+    assert second.read_reply5().code == 0
 
 
 @pytest.fixture

@@ -23,11 +23,12 @@ def dns(keep):
 
 
 @pytest.fixture
-def listing(pairsocks, dns):
+def listing(pairsocks, dns, fast_clock):
     """listing(key=value ...): a daemon that asks `dns`, with these keys on its listener."""
 
-    def start(**keys):
-        return pairsocks(daemon={"nameserver": dns.nameserver}, **{"listen": "127.0.0.1:0", **keys})
+    def start(hurry=1, **keys):
+        return pairsocks(daemon={"nameserver": dns.nameserver}, environment=fast_clock(hurry) if hurry > 1 else None,
+                         **{"listen": "127.0.0.1:0", **keys})  # fmt: skip
 
     return start
 
@@ -193,7 +194,7 @@ def test_a_name_that_moves_is_followed(listing, dns):
             return [answer_packet(query, ["127.0.0.2"])]
         return [answer_packet(query, ["127.0.0.3"] if held.free else ["127.0.0.2"])]
 
-    daemon = listing(allow=dns.name("moving.test", a=answer, aaaa=SERVFAIL))
+    daemon = listing(hurry=10, allow=dns.name("moving.test", a=answer, aaaa=SERVFAIL))
     wait.until(lambda: let_in(daemon, "127.0.0.2"), "the first address to be let in")
     assert not let_in(daemon, "127.0.0.3")
     held.release()
@@ -202,7 +203,7 @@ def test_a_name_that_moves_is_followed(listing, dns):
 
 
 def test_a_name_that_fails_later_keeps_its_addresses(listing, dns):
-    daemon = listing(allow=dns.name("failing.test", a=["127.0.0.2"], aaaa=SERVFAIL))
+    daemon = listing(hurry=10, allow=dns.name("failing.test", a=["127.0.0.2"], aaaa=SERVFAIL))
     wait.until(lambda: let_in(daemon, "127.0.0.2"), "the address to be let in")
     dns.name("failing.test", a=SERVFAIL, aaaa=SERVFAIL)
     before = dns.asked("failing.test", A)

@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         CLAIM(parsed == PARSE_MORE || parsed == all);
         if (parsed == PARSE_DONE)
-            CLAIM(strcmp(part.name, whole.name) == 0);
+            CLAIM(strcmp(part.name, whole.name) == 0 && part.version == whole.version &&
+                  part.offers_1_2 == whole.offers_1_2 && part.offers_1_3 == whole.offers_1_3);
     }
     return 0;
 }

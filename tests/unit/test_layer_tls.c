@@ -55,7 +55,7 @@ Test(tls_layer, each_version_is_negotiated_and_carries_bytes_both_ways)
             cr_assert_str_eq(layer_tls_version(ends->client.top), names[i]);
             cr_assert_str_eq(layer_tls_version(ends->server.top), names[i]);
             cr_assert_not_null(layer_tls_suite(ends->client.top));
-            cr_assert_str_eq(layer_tls_server_name(ends->server.top) ?: "", "");
+            cr_assert_str_eq(layer_tls_server_name(ends->server.top) ?: "", "server.test");
             tls_end_write_all(&ends->client, bytes, sizeof bytes);
             expect(&ends->server, bytes, sizeof bytes);
             tls_end_write_all(&ends->server, bytes, sizeof bytes);
@@ -123,6 +123,32 @@ Test(tls_layer, a_cut_is_an_error_after_all_that_was_authenticated)
             cr_assert_eq(read_some(&ends->server, &n), IO_ERROR);
             cr_assert_str_eq(tls_end_error(&ends->server), "tls.cut.no-close-notify");
             free_ends(ends);
+        }
+}
+
+Test(tls_layer, a_cut_at_any_byte_of_a_record_is_a_cut)
+{
+    for
+        EACH_LEVEL(i)
+        {
+            for (size_t left = 0, whole = 1; left < whole; left++) {
+                struct tls_ends *ends = tls_ends_talking(levels[i]);
+                struct wire *wire = &ends->up;
+                size_t n, before;
+
+                tls_end_write_all(&ends->client, "abc", 3);
+                before = wire->end;
+                tls_end_write_all(&ends->client, "defghi", 6);
+                whole = wire->end - before;
+                wire->end = before + left;
+                wire->has_ended = true;
+                cr_assert_eq(read_some(&ends->server, &n), IO_OK);
+                cr_assert_eq(n, 3);
+                cr_assert_eq(read_some(&ends->server, &n), IO_ERROR);
+                cr_assert_str_eq(tls_end_error(&ends->server), "tls.cut.no-close-notify",
+                                 "%zu of %zu bytes: %s", left, whole, tls_end_error(&ends->server));
+                free_ends(ends);
+            }
         }
 }
 
@@ -429,6 +455,27 @@ Test(tls_layer, a_peer_that_only_asks_for_keys_costs_bounded_memory)
     free_ends(ends);
 }
 
+/* Both change keys thousands of times, with data in between, before the other one reads at all. */
+Test(tls_layer, thousands_of_new_keys_in_both_directions_wait_to_be_read)
+{
+    struct tls_ends *ends = tls_ends_talking(TLS_LEVEL_1_3);
+    struct tls_end *end[] = {&ends->client, &ends->server};
+
+    fill_bytes();
+    for (unsigned turn = 0; turn < 3000; turn++)
+        for (int i = 0; i < 2; i++) {
+            tls_end_write_all(end[i], bytes + turn, 1);
+            cr_assert(layer_tls_update_keys(end[i]->top));
+        }
+    expect(&ends->server, bytes, 3000);
+    expect(&ends->client, bytes, 3000);
+    for (int i = 0; i < 2; i++)
+        tls_end_write_all(end[i], "after", 5);
+    expect(&ends->server, (const uint8_t *)"after", 5);
+    expect(&ends->client, (const uint8_t *)"after", 5);
+    free_ends(ends);
+}
+
 Test(tls_layer, keys_that_are_changed_while_data_waits_do_not_harm_it)
 {
     struct tls_ends *ends = tls_ends_talking(TLS_LEVEL_1_3);
@@ -550,6 +597,37 @@ Test(tls_layer, a_peer_that_leaves_in_the_handshake_is_an_error)
     cr_assert_str_eq(tls_end_error(&ends->client), "tls.handshake.protocol");
     tls_context_unref(client);
     free_ends(ends);
+}
+
+/* At whatever byte: it did nothing wrong. */
+Test(tls_layer, a_client_that_leaves_in_the_handshake_is_the_end)
+{
+    struct tls_context *client = tls_test_context(TLS_CLIENT, NULL, "root.pem");
+    struct tls_context *server = tls_test_context(TLS_SERVER, "server", NULL);
+    struct tls_ends *ends = tls_ends_new();
+    static uint8_t hello[4096];
+    size_t n, steps = 0;
+    enum io result;
+
+    tls_end_push(ends, &ends->client, (struct layer_tls_options){.context = client});
+    ends->client.top->ops->open(ends->client.top);
+    n = ends->up.end;
+    memcpy(hello, ends->up.bytes, n);
+    free_ends(ends);
+    for (size_t i = 0; i <= n; i++) {
+        ends = tls_ends_new();
+        tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+        memcpy(ends->up.bytes, hello, i);
+        ends->up.end = i;
+        ends->up.has_ended = true;
+        while ((result = ends->server.top->ops->open(ends->server.top)) == IO_AGAIN)
+            cr_assert_lt(++steps, 4 * n);
+        cr_assert_eq(result, IO_EOF, "at byte %zu", i);
+        cr_assert_str_eq(tls_end_error(&ends->server), "none");
+        free_ends(ends);
+    }
+    tls_context_unref(client);
+    tls_context_unref(server);
 }
 
 Test(tls_layer, what_is_no_tls_is_an_error)

@@ -369,15 +369,6 @@ Test(tls_handshake, a_certificate_is_for_its_names)
             names[i].fits ? "none" : "tls.certificate.name-mismatch", NULL);
 }
 
-/* A client whose suites are all of another version hears so, which wolfSSL would not tell it. */
-Test(tls_handshake, a_client_that_cannot_be_served_is_told)
-{
-    expect_errors(
-        (struct sides){.client = {.level = TLS_LEVEL_1_3, .ciphers = "TLS13-AES128-GCM-SHA256"},
-                       .server = {.level = TLS_LEVEL_1_2}},
-        "tls.alert.handshake-failure", "tls.handshake.no-common-suite");
-}
-
 Test(tls_handshake, levels_are_exact_or_negotiated)
 {
     static const struct {
@@ -391,8 +382,8 @@ Test(tls_handshake, levels_are_exact_or_negotiated)
         {TLS_LEVEL_NEGOTIATED, TLS_LEVEL_1_3, "TLSv1.3", "none", "none"},
         {TLS_LEVEL_1_2, TLS_LEVEL_1_3, NULL, "tls.alert.protocol-version",
          "tls.handshake.no-common-version"},
-        {TLS_LEVEL_1_3, TLS_LEVEL_1_2, NULL, "tls.handshake.no-common-version",
-         "tls.alert.protocol-version"},
+        {TLS_LEVEL_1_3, TLS_LEVEL_1_2, NULL, "tls.alert.protocol-version",
+         "tls.handshake.no-common-version"},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -167,6 +167,9 @@ Test(tls_names, the_name_of_a_hello_is_found_at_every_split)
                 cr_assert_eq(client_hello_parse(bytes, k, &hello), PARSE_MORE, "%zu of %zu", k, n);
             cr_assert_eq(client_hello_parse(bytes, n, &hello), PARSE_DONE);
             cr_assert_str_eq(hello.name, "some.name.test");
+            cr_assert_eq(hello.version, 0x0303);
+            cr_assert_eq(hello.offers_1_2, levels[i] == TLS_LEVEL_1_2);
+            cr_assert_eq(hello.offers_1_3, levels[i] == TLS_LEVEL_1_3);
             n = hello_of("::1", levels[i], bytes);
             cr_assert_eq(client_hello_parse(bytes, n, &hello), PARSE_DONE);
             cr_assert_str_eq(hello.name, "");
@@ -188,6 +191,87 @@ Test(tls_names, a_hello_in_many_records_is_the_same)
     }
     cr_assert_eq(client_hello_parse(split, end, &hello), PARSE_DONE);
     cr_assert_str_eq(hello.name, "some.name.test");
+}
+
+/* A record, the message's version, 32 random bytes, a session id, a suite, a compression, and one
+ * extension of these bytes. */
+static size_t hello_with(uint8_t major, uint8_t minor, const void *extension, size_t n,
+                         uint8_t *out)
+{
+    static const uint8_t middle[] = {0, 0, 2, 0x13, 1, 1, 0};
+    const size_t length = 2 + 32 + sizeof middle + (n ? 2 + n : 0);
+    uint8_t *at = out;
+
+    memset(out, 'r', 200);
+    memcpy(at, (uint8_t[]){22, 3, 1, 0, (uint8_t)(length + 4), 1, 0, 0, (uint8_t)length}, 9);
+    at[9] = major;
+    at[10] = minor;
+    memcpy(at + 11 + 32, middle, sizeof middle);
+    at += 11 + 32 + sizeof middle;
+    if (n) {
+        memcpy(at, (uint8_t[]){0, (uint8_t)n}, 2);
+        memcpy(at + 2, extension, n);
+    }
+    return 9 + length;
+}
+
+static const struct {
+    uint8_t major, minor;
+    const char *extension;
+    size_t n;
+    bool is_bad, offers_1_2, offers_1_3;
+} versions[] = {
+    {3, 0, NULL, 0, false, false, false},
+    {3, 1, NULL, 0, false, false, false},
+    {3, 2, NULL, 0, false, false, false},
+    {3, 3, NULL, 0, false, true, false},
+    {3, 4, NULL, 0, false, true, false}, /* RFC 8446, 4.1.2: nobody says so, and it is no 1.3 */
+    {3, 3, "\0\53\0\3\2\3\4", 7, false, false, true},
+    {3, 3, "\0\53\0\3\2\3\3", 7, false, true, false},
+    {3, 3, "\0\53\0\5\4\3\4\3\3", 9, false, true, true},
+    {3, 1, "\0\53\0\3\2\3\4", 7, false, false, true},
+    {3, 3, "\0\53\0\5\4\3\2\3\1", 9, false, false, false},
+    {3, 3, "\0\53\0\5\4\x7a\x7a\x7f\x1c", 9, false, false, false}, /* grease, a draft */
+    {3, 3, "\0\53\0\1\0", 5, false, false, false},
+    {3, 3, "\0\53\0\2\1\3", 6, true, false, false},
+    {3, 3, "\0\53\0\3\4\3\4", 7, true, false, false},
+    {3, 3, "\0\53\0\0", 4, true, false, false},
+};
+
+Test(tls_names, versions_of_a_hello_are_those_of_the_extension_or_its_own)
+{
+    uint8_t bytes[200];
+    struct client_hello hello;
+
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        size_t n = hello_with(versions[i].major, versions[i].minor, versions[i].extension,
+                              versions[i].n, bytes);
+
+        cr_assert_eq(client_hello_parse(bytes, n - 1, &hello), PARSE_MORE, "%zu", i);
+        cr_assert_eq(client_hello_parse(bytes, n, &hello),
+                     versions[i].is_bad ? PARSE_BAD : PARSE_DONE, "%zu", i);
+        if (versions[i].is_bad)
+            continue;
+        cr_assert_eq(hello.version, versions[i].major << 8 | versions[i].minor);
+        cr_assert_eq(hello.offers_1_2, versions[i].offers_1_2, "%zu", i);
+        cr_assert_eq(hello.offers_1_3, versions[i].offers_1_3, "%zu", i);
+    }
+}
+
+Test(tls_names, a_hello_of_ssl_2_offers_nothing)
+{
+    static const char *const hellos[] = {"\x80\x2e\x01\x00\x02", "\x80\x2e\x01\x03\x03"};
+    struct client_hello hello;
+
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t n = 1; n < 5; n++)
+            cr_assert_eq(client_hello_parse(hellos[i], n, &hello), PARSE_MORE);
+        cr_assert_eq(client_hello_parse(hellos[i], 5, &hello), PARSE_DONE);
+        cr_assert(!hello.offers_1_2 && !hello.offers_1_3);
+        cr_assert_eq(hello.version, i ? 0x0303 : 0x0002);
+    }
+    cr_assert_eq(client_hello_parse("\x80\x2e\x02", 3, &hello), PARSE_BAD);
+    cr_assert_eq(client_hello_parse("\x80\x2e\x01\x09\x09", 5, &hello), PARSE_BAD);
 }
 
 Test(tls_names, what_cannot_be_a_hello_is_bad_at_once)

@@ -270,6 +270,44 @@ Test(tls_trust, a_list_goes_past_its_date_while_it_is_used)
     tls_trust_free(trust);
 }
 
+/* One file with the lists of three authorities: each bundle is answered by its own. */
+static const struct {
+    const char *authority, *chain;
+    enum stream_error_id error;
+} shared[] = {
+    {"root.pem", "server.pem", ERROR_NONE},
+    {"root.pem", "revoked.pem", ERROR_TLS_CERTIFICATE_REVOKED},
+    {"root.pem", "by-middle-chain.pem", ERROR_TLS_CERTIFICATE_CRL_MISSING},
+    {"root.pem", "revoked-by-middle-chain.pem", ERROR_TLS_CERTIFICATE_CRL_MISSING},
+    {"root-and-middle.pem", "by-middle-chain.pem", ERROR_NONE},
+    {"root-and-middle.pem", "revoked-by-middle-chain.pem", ERROR_TLS_CERTIFICATE_REVOKED},
+    {"other-root.pem", "by-other.pem", ERROR_NONE},
+    {"other-root.pem", "alice-other.pem", ERROR_TLS_CERTIFICATE_REVOKED},
+    {"two-roots.pem", "alice-other.pem", ERROR_TLS_CERTIFICATE_REVOKED},
+    {"two-roots.pem", "revoked.pem", ERROR_TLS_CERTIFICATE_REVOKED},
+    {"two-roots.pem", "alice.pem", ERROR_NONE},
+};
+
+Test(tls_trust, each_authority_is_answered_by_its_own_list_of_a_shared_file)
+{
+    static struct chain chain;
+
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
+        struct tls_trust *trust =
+            trust_of((struct tls_trust_options){.authority = tls_test_path(shared[i].authority),
+                                                .revoke = tls_test_path("three.crl")},
+                     true, NULL);
+        struct stream_error error = {0}, expected = stream_error_of(shared[i].error);
+        char a[STREAM_ERROR_NAME_MAX], b[STREAM_ERROR_NAME_MAX];
+
+        load(shared[i].chain, &chain);
+        tls_trust_judge(trust, chain.certs, chain.n, NOW, &error);
+        cr_expect_str_eq(stream_error_name(&error, a), stream_error_name(&expected, b),
+                         "%s by %s: %s", shared[i].chain, shared[i].authority, a);
+        tls_trust_free(trust);
+    }
+}
+
 static const struct {
     const char *authority, *revoke, *says;
 } refused[] = {
@@ -279,11 +317,11 @@ static const struct {
     {"root.pem", "no-such.crl", "no-such.crl: No such file or directory"},
     {"root.pem", "root.pem", "root.pem: no revocation list in it (PEM is expected)"},
     {"root.pem", "other.crl",
-     "other.crl: a revocation list in it is not signed by a certificate of the authority"},
-    {"root.pem", "both.crl",
-     "both.crl: a revocation list in it is not signed by a certificate of the authority"},
+     "other.crl: no revocation list in it is signed by a certificate of the authority"},
     {"fake-root.pem", "root.crl",
-     "root.crl: a revocation list in it is not signed by a certificate of the authority"},
+     "root.crl: a revocation list in it has the authority's name and not its signature"},
+    {"fake-root.pem", "both.crl",
+     "both.crl: a revocation list in it has the authority's name and not its signature"},
 };
 
 Test(tls_trust, files_that_do_not_fit_are_refused_by_name_and_reason)

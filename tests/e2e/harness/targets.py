@@ -79,10 +79,10 @@ class Listener(Target):
     def accept(self, timeout=10):
         self.sock.settimeout(wait.seconds(timeout))
         try:
-            conn, _ = self.sock.accept()
+            conn, peer = self.sock.accept()
         except TimeoutError:
             raise AssertionError("nobody connected to the target") from None
-        self.wires.append(Wire(conn))
+        self.wires.append(Wire(conn, peer=peer))
         return tls.secure(self.wires[-1], self.context, server=True) if self.context else self.wires[-1]
 
     def nobody_came(self, duration=0.3):
@@ -131,11 +131,11 @@ class Serving(Target):
     def _accept(self):
         while True:
             try:
-                conn, _ = self.sock.accept()
+                conn, peer = self.sock.accept()
             except OSError:
                 return
             with contextlib.suppress(OSError):  # it may be gone already
-                wire = Wire(conn, patience=60)
+                wire = Wire(conn, patience=60, peer=peer)
                 thread = threading.Thread(target=self._serve, args=(wire,), daemon=True)
                 with self.lock:
                     self.wires.add(wire)

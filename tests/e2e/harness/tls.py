@@ -175,11 +175,17 @@ def secure(wire, context, **more):
     return wire
 
 
-def refusal(wire, context, **more):
+def refusal_in_handshake(wire, context, **more):
+    """As refusal(), of a server that says nothing when all is well. In TLS 1.3 its refusal comes too late."""
+    return refusal(wire, context, listen=False, **more)
+
+
+def refusal(wire, context, listen=True, **more):
     """How a handshake fails: the alert's name as OpenSSL has it, "cut", "reset", or None if it does not."""
     try:
         secure(wire, context, **more)
-        wire.sock.recv(1)  # in TLS 1.3 a server's refusal comes late
+        if listen:
+            wire.sock.recv(1)  # in TLS 1.3 a server's refusal comes late
     except ssl.SSLError as error:
         return error.reason or type(error).__name__
     except Cut:

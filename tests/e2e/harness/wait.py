@@ -17,8 +17,10 @@ def seconds(value):
 
 
 def until(condition, what, timeout=10, every=0.01):
-    """Returns the first true value of condition(). Fails with `what` (a text or a function) in the end."""
+    """Returns the first true value of condition(). Fails with `what` (a text or a function) in the end. Looks every
+    `every` seconds, and oftener at first: most of what is waited for comes at once."""
     end = time.monotonic() + seconds(timeout)
+    pause = every / 16
     while True:
         value = condition()
         if value:
@@ -27,4 +29,5 @@ def until(condition, what, timeout=10, every=0.01):
             raise AssertionError(
                 f"waited {seconds(timeout):g} s for {what() if callable(what) else what}"
             )
-        time.sleep(every)
+        time.sleep(pause)
+        pause = min(2 * pause, every)
