@@ -71,7 +71,7 @@ struct open_plan *open_plan_new(struct buffer_pool *pool);
 
 /* Puts a step behind the others. False, with nothing added: no memory (system.connect.other), or
  * what layer_socks_check() or layer_http_check() finds; stream.state.bad-state for an unknown kind,
- * TLS without a context, or more than OPEN_STEPS_MAX steps. */
+ * TLS without a context, HTTP that binds, or more than OPEN_STEPS_MAX steps. */
 bool open_plan_add(struct open_plan *plan, const struct open_step *step,
                    struct stream_error *ret_error);
 

@@ -206,6 +206,7 @@ def test_the_address_faces_the_peer_or_is_bind_address(launch, inside, keep, tmp
     text = (f"[daemon]\nlog_target = file:{log}\n[listener main]\nlisten = 127.0.0.1:0\n"
             "[listener fixed]\nlisten = 127.0.0.1:0\nbind_address = 127.0.0.9\n"
             "[listener routed]\nlisten = 127.0.0.1:0\nbind_address = 127.0.0.9\nroute = out\n"
+            "[listener lost]\nlisten = 127.0.0.1:0\nbind_address = 203.0.113.1\n"
             "[upstream out]\ntype = direct\nbind_address = 192.0.2.1\n")  # fmt: skip
     daemon = launch(text, log_path=log, prefix=inside.prefix).ready()
 
@@ -221,6 +222,8 @@ def test_the_address_faces_the_peer_or_is_bind_address(launch, inside, keep, tmp
     assert ask("socks5", "192.0.2.7", "fixed") == (0, "127.0.0.9")
     assert ask("socks5", "2001:db8::7", "fixed") == (3, "0.0.0.0")
     assert ask("socks5", "0.0.0.0", "fixed") == (0, "127.0.0.9")
+    assert ask("socks5", "192.0.2.7", "lost") == (1, "0.0.0.0")
+    assert ask("socks4", "192.0.2.7", "lost") == (91, "0.0.0.0")
     assert ask("socks5", "127.0.0.1", "routed") == (0, "192.0.2.1")
 
 
