@@ -259,6 +259,10 @@ bool config_resolves_remotely(const struct config_upstream *proxy);
  * the one that it goes through. NULL: we do. Pure. */
 const struct config_upstream *config_last_proxy(const struct config_upstream *route);
 
+/* Whether a peer can come to us by this route (or NULL: direct): its proxy speaks SOCKS, and nothing is to
+ * be said to the target first. Pure. */
+bool config_can_bind(const struct config_upstream *route);
+
 /* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
  * mode says who may. Pure. */
 bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from);

@@ -75,17 +75,6 @@ void session_stop_bind(struct session *s)
     s->handshake->bind = NULL;
 }
 
-bool session_can_bind(const struct config_upstream *route)
-{
-    const struct config_upstream *proxy = config_last_proxy(route);
-
-    if (proxy && proxy->type == UPSTREAM_HTTP)
-        return false; /* it has no word for it */
-    /* Nobody who comes would speak first what these say to a target. */
-    return !route || route->type != UPSTREAM_DIRECT ||
-           (route->tls.security == SECURITY_NONE && route->send_proxy == SEND_PROXY_NO);
-}
-
 bool session_note_peer(void *target, const struct ip_endpoint *address,
                        struct stream_error *ret_error)
 {

@@ -112,9 +112,6 @@ void session_free_dial(struct session *s);
 /* session_bind.c: the target is to come to us. False: no memory. */
 bool session_prepare_bind(struct session *s);
 
-/* Whether what goes this way (or NULL: direct) can come back by it, too. Pure. */
-bool session_can_bind(const struct config_upstream *route);
-
 /* Opens a port for the peers that are known, and tells the client. */
 void session_listen(struct session *s);
 

@@ -76,7 +76,7 @@ static bool judge_address(struct session *s, const struct ip_address *address,
         choose_route(s, decision.route);
         s->worker->source = session_source(s);
     }
-    if (s->is_routed && s->command == SOCKS_BIND && !session_can_bind(s->route)) {
+    if (s->is_routed && s->command == SOCKS_BIND && !config_can_bind(s->route)) {
         *ret_error = stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED);
         return false;
     }
