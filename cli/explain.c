@@ -187,6 +187,8 @@ static void print_reservations(const struct config *config, const struct rules_r
         puts("note: this listener does not serve the command: protocol.command.unsupported");
     if (decision->verdict != POLICY_ALLOW)
         return;
+    if (request->command == COMMAND_BIND && !config_can_bind(decision->route))
+        puts("note: this route cannot carry a bind: protocol.command.unsupported");
     if (decision->is_unresolved)
         puts("note: the proxy resolves the name: rules with addresses and the guard see none");
     else if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)

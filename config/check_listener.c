@@ -95,6 +95,16 @@ static bool associates_by_unix_alone(const struct config_listener *l)
     return l->udp == UDP_YES && l->address_count > 0;
 }
 
+static bool binds_without_socks(const struct config_listener *l)
+{
+    return l->bind == BIND_YES && !(l->protocols & (PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5));
+}
+
+static bool has_idle_bind_ports(const struct config_listener *l)
+{
+    return l->bind_port_count && !(l->commands & COMMAND_BIND);
+}
+
 /* Keys of one [listener] that make no sense together. */
 static const struct {
     const char *key;
@@ -123,6 +133,8 @@ static const struct {
     {"udp", associates_by_unix_alone,
      "clients of a unix socket have no address that their datagrams could be known by (add a TCP "
      "address to `listen`)"},
+    {"bind", binds_without_socks, "no protocol here has BIND (add `socks4` or `socks5`)"},
+    {"bind_ports", has_idle_bind_ports, "nobody may bind here (add `bind = yes`)"},
     {"auth", asks_the_proxy,
      "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
 };

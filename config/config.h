@@ -46,6 +46,7 @@ enum guard { GUARD_AUTO, GUARD_NO, GUARD_YES };
 
 /* Whether associations are served. AUTO: to clients that come by plain TCP, with nobody between. */
 enum udp { UDP_AUTO, UDP_NO, UDP_YES };
+enum bind { BIND_AUTO, BIND_NO, BIND_YES };
 
 struct port_range {
     uint16_t first, last;
@@ -207,12 +208,16 @@ struct config_listener {
     int64_t udp_max_targets;         /* of one association */
     int64_t udp_rate;                /* datagrams a second, each way; 0: no bound */
     bool udp_by_address;             /* udp_filter: who was written to may answer from any port */
+    int bind;                        /* enum bind */
+    struct port_range *bind_ports;   /* none: any */
+    unsigned bind_port_count;
     /* Durations, all in milliseconds. */
     int64_t handshake_timeout;
     int64_t connect_timeout;
     int64_t write_timeout;
     int64_t idle_timeout;
     int64_t half_close_timeout;
+    int64_t bind_timeout;
     int64_t keepalive;
 };
 
@@ -262,6 +267,10 @@ bool config_resolves_remotely(const struct config_upstream *proxy);
 /* The proxy that speaks to the targets of this route (or NULL: direct): itself, or behind a direct one
  * the one that it goes through. NULL: we do. Pure. */
 const struct config_upstream *config_last_proxy(const struct config_upstream *route);
+
+/* Whether a peer can come to us by this route (or NULL: direct): its proxy speaks SOCKS, and nothing is to
+ * be said to the target first. Pure. */
+bool config_can_bind(const struct config_upstream *route);
 
 /* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
  * mode says who may. Pure. */

@@ -25,6 +25,7 @@ extern const struct word words_tls_cut[];        /* tls_cut_ends */
 extern const struct word words_guard[];          /* enum guard */
 extern const struct word words_udp[];            /* enum udp */
 extern const struct word words_udp_filter[];     /* udp_by_address */
+extern const struct word words_bind[];           /* enum bind */
 extern const struct word words_default[];        /* default_deny */
 extern const struct word words_command[];        /* bits of enum command */
 extern const struct word words_action[];         /* enum rule_action, but for RULE_ROUTE */

@@ -162,8 +162,9 @@ static void on_progress(void *context, const struct open_progress *progress)
     d->relay = bound;
     d->relay_port = port;
     d->has_relay = true;
-    if (bound.ip.family != IP_NONE && !ip_is_unspecified(&bound.ip))
-        d->bound = (struct ip_endpoint){bound.ip, port};
+    d->bound = (struct ip_endpoint){bound.ip, port};
+    if (ip_is_unspecified(&bound.ip))
+        d->bound.ip = (struct ip_address){0};
 }
 
 static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_error *ret_error)
@@ -243,7 +244,7 @@ static bool drive(struct dial *d, struct stream_pair *pair)
     if (pair->state == PAIR_CONNECTED && d->state == STATE_CONNECTING)
         open_steps(d, pair);
     else if (pair->state == PAIR_CONNECTED)
-        dial_stands(d);
+        dial_stands(d, pair);
     else if (d->state == STATE_CONNECTING)
         dial_hop_failed(d, 0, d->path->servers[0], pair->error);
     else

@@ -22,7 +22,7 @@ struct dial_options {
     struct ip_address bind_address; /* the listener's */
     struct dial_client client;
     struct dial_peer target;        /* without an address: see dial_offer() */
-    uint8_t command;                /* of the last proxy, enum socks_command; 0: CONNECT */
+    uint8_t command;                /* for the last proxy, enum socks_command; 0: CONNECT */
     unsigned hop_count;             /* only so many proxies, from the nearest on; 0: all */
     const struct dial_path *pinned; /* these servers and no others; NULL: whoever the pools say */
     void (*wake)(
@@ -65,7 +65,8 @@ void dial_expire(struct dial *dial, struct stream_pair *pair);
 /* FAILED: why, of several tries what the proxies said of the target before what was wrong with them. */
 struct stream_error dial_error(const struct dial *dial);
 
-/* STANDS: the address that the last proxy's connection comes from; IP_NONE: it did not say. */
+/* STANDS: the address that the last proxy's connection comes from, or that it has bound; IP_NONE: it
+ * did not say. */
 struct ip_endpoint dial_bound(const struct dial *dial);
 
 /* STANDS: what the last proxy has said, whatever that is. False: nothing. */

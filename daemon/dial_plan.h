@@ -31,7 +31,7 @@ bool dial_plan_add_connection(struct open_plan *plan, uint8_t hop,
                               struct stream_error *ret_error);
 
 /* The request for `next` to a proxy: with its name, unless it has an address too, and the proxy
- * does not resolve. `command`: of SOCKS5; 0: CONNECT. */
+ * does not resolve. `command`: of SOCKS alone; 0: CONNECT. */
 bool dial_plan_add_request(struct open_plan *plan, uint8_t hop, const struct config_upstream *proxy,
                            const struct dial_peer *next, uint8_t command,
                            struct stream_error *ret_error);

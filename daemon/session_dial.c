@@ -52,6 +52,7 @@ void session_reply_failure(struct session *s, struct stream_error error)
     association_free(s->association);
     s->association = NULL;
     session_free_dial(s);
+    session_stop_bind(s);
     s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
     if (s->handshake->frontend->is_silent)
@@ -76,13 +77,12 @@ void session_dial_options(struct session *s, struct dial_options *ret_options)
         .client = dial_client_of(&s->peer, &reached),
         .target = {s->asked_ip.family == IP_NONE ? s->target_name : NULL, s->asked_ip,
                    s->target_port},
+        .command = s->command,
         .wake = on_dial,
         .context = s,
     };
-    if (s->command == SOCKS_UDP_ASSOCIATE) {
-        ret_options->command = s->command;
-        ret_options->target = (struct dial_peer){NULL, {.family = IP_V4}, 0}; /* not known yet */
-    }
+    if (s->command == SOCKS_UDP_ASSOCIATE) /* its targets are not known yet */
+        ret_options->target = (struct dial_peer){NULL, {.family = IP_V4}, 0};
 }
 
 void session_prepare_dial(struct session *s)
@@ -141,29 +141,32 @@ void session_dial(struct session *s)
         session_reply_failure(s, denied);
         return;
     }
+    if (s->command == SOCKS_BIND && !session_prepare_bind(s)) {
+        session_reply_failure(s, stream_error_connect(ENOMEM));
+        return;
+    }
     if (goes_by_proxies(s)) {
         session_prepare_dial(s);
         if (!s->dial)
             session_reply_failure(s, stream_error_connect(ENOMEM));
         return;
     }
+    if (s->command == SOCKS_BIND && literal.family != IP_NONE) {
+        session_listen(s);
+        return;
+    }
     if (literal.family == IP_NONE)
-        options.judge = session_judge_address;
+        options.judge = s->command == SOCKS_BIND ? session_note_peer : session_judge_address;
     pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
 }
 
-/* The truth, told once: the target is connected, and from this address of ours. */
-static void reply_success(struct session *s)
+void session_reply_success(struct session *s, const struct ip_endpoint *told)
 {
     static const struct stream_error none;
-    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
     struct answer answer = {.length = 0};
-    struct stream_error unused;
 
-    if (s->asked_ip.family == IP_NONE && !s->dial)
-        session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
-    s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
+    s->handshake->frontend->reply(s->handshake, &none, told, &answer);
     session_free_dial(s);
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
@@ -172,47 +175,71 @@ static void reply_success(struct session *s)
         s->down.state = RELAY_ENDED; /* nothing more can be said to it */
 }
 
+/* The target is connected, and from this address of ours. */
+static void stand(struct session *s)
+{
+    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
+    struct stream_error unused;
+
+    if (s->asked_ip.family == IP_NONE && !s->dial)
+        session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
+    session_reply_success(s, &bound);
+}
+
 static bool step_dial(struct session *s)
 {
     enum dial_result result = dial_step(s->dial, &s->target);
 
-    s->address = s->target.peer;
+    if (s->command != SOCKS_BIND)
+        s->address = s->target.peer;
     if (result == DIAL_RUNNING)
         return false;
-    if (result == DIAL_STANDS && s->association)
-        return session_step_association_dial(s);
-    if (result == DIAL_STANDS)
-        reply_success(s);
-    else
+    if (result == DIAL_FAILED)
         session_reply_failure(s, dial_error(s->dial));
+    else if (s->association)
+        return session_step_association_dial(s);
+    else if (s->command == SOCKS_BIND)
+        session_listen_by_proxy(s);
+    else
+        stand(s);
     return true;
+}
+
+bool session_keep_early(struct session *s)
+{
+    if (s->up.state != RELAY_OPEN)
+        return true;
+    switch (session_read_early(s)) {
+    case IO_EOF:
+        s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
+        return true;
+    case IO_ERROR:
+        if (is_cut(s))
+            return true; /* what came is for the target all the same; the relay meets the cut behind it */
+        session_end(s, session_client_error(s));
+        return false;
+    default:
+        return true;
+    }
 }
 
 bool session_step_dialing(struct session *s)
 {
-    if (s->up.state == RELAY_OPEN) {
-        switch (session_read_early(s)) {
-        case IO_EOF:
-            s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
-            break;
-        case IO_ERROR:
-            if (is_cut(s))
-                break; /* what came is for the target all the same; the relay meets the cut behind it */
-            session_end(s, session_client_error(s));
-            return true;
-        default:
-            break;
-        }
-    }
+    if (!session_keep_early(s))
+        return true;
     if (pair_is_opening(&s->target))
         return false;
     if (s->dial)
         return step_dial(s);
+    if (s->command == SOCKS_BIND) { /* its name is resolved */
+        session_listen(s);
+        return true;
+    }
     s->address = s->target.peer;
     if (s->target.state == PAIR_CONNECTED && session_secure_target(s))
         return true;
     if (s->target.state == PAIR_CONNECTED)
-        reply_success(s);
+        stand(s);
     else
         session_reply_failure(s, s->target.error);
     return true;

@@ -73,6 +73,10 @@ static bool check_http(const struct step *step, struct stream_error *ret_error)
 {
     struct layer_http_options options = http_options(step);
 
+    if (step->shown.command > SOCKS_CONNECT) {
+        *ret_error = stream_error_of(ERROR_STREAM_BAD_STATE);
+        return false;
+    }
     return layer_http_check(&options, ret_error);
 }
 

@@ -23,8 +23,8 @@
 enum open_kind {
     OPEN_PROXY_HEADER, /* version, source, destination */
     OPEN_TLS,          /* context, peer_name, keeps_chain */
-    OPEN_SOCKS4,       /* host, port, user */
-    OPEN_SOCKS4A,      /* host, port, user */
+    OPEN_SOCKS4,       /* host, port, user, command */
+    OPEN_SOCKS4A,      /* host, port, user, command */
     OPEN_SOCKS5,       /* host, port, user, password, command */
     OPEN_HTTP,         /* host, port, user, password */
     OPEN_KINDS,
@@ -40,7 +40,7 @@ struct open_step {
 
     struct socks_host host; /* the next host: an address, or a name of opaque bytes */
     uint16_t port;
-    uint8_t command;  /* of SOCKS5; 0: CONNECT */
+    uint8_t command;  /* enum socks_command, of BIND up to the first reply; 0: CONNECT */
     const char *user; /* NULL: no credentials; see layer_socks.h, layer_http.h */
     const char *password;
 
@@ -71,7 +71,7 @@ struct open_plan *open_plan_new(struct buffer_pool *pool);
 
 /* Puts a step behind the others. False, with nothing added: no memory (system.connect.other), or
  * what layer_socks_check() or layer_http_check() finds; stream.state.bad-state for an unknown kind,
- * TLS without a context, or more than OPEN_STEPS_MAX steps. */
+ * TLS without a context, HTTP with another command than CONNECT, or more than OPEN_STEPS_MAX steps. */
 bool open_plan_add(struct open_plan *plan, const struct open_step *step,
                    struct stream_error *ret_error);
 

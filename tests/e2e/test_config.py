@@ -219,7 +219,7 @@ LATER = [
     "peer_name = x", 
     "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
     "[daemon]\npac = no",
-    "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = deny\ncommand = bind",
+    "[rule r]\naction = allow\nrate = 1M",
 ]
 
 

@@ -171,6 +171,9 @@ static const char *listener_difference(const struct config_listener *a,
     SAME(udp_max_targets);
     SAME(udp_rate);
     SAME(udp_by_address);
+    SAME(bind);
+    SAME_ITEMS(bind_ports, bind_port_count, same_range);
+    SAME(bind_timeout);
     SAME(handshake_timeout);
     SAME(connect_timeout);
     SAME(write_timeout);

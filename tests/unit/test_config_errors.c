@@ -94,6 +94,10 @@ static const struct {
     {"[listener a]\nlisten = unix:/x\nudp = yes\n",
      "p.ini:1: [listener a] udp: clients of a unix socket have no address that their datagrams "
      "could be known by (add a TCP address to `listen`)\n"},
+    {LISTENER "protocols = http\nbind = yes\n",
+     "p.ini:1: [listener a] bind: no protocol here has BIND (add `socks4` or `socks5`)\n"},
+    {LISTENER "bind = no\nbind_ports = 40000\n",
+     "p.ini:1: [listener a] bind_ports: nobody may bind here (add `bind = yes`)\n"},
     {LISTENER "auth = password\nusers_file = /nonexistent/users\n",
      "p.ini:1: [listener a] users_file: /nonexistent/users: No such file or directory\n"},
     {LISTENER "[certificate c]\nnames = a\ncertificate = /a\n",

@@ -102,9 +102,11 @@ Test(dial_plan, proxy_is_asked_for_a_name_unless_an_address_is_known_that_it_nee
         struct open_plan *plan = open_plan_new(NULL);
         const struct open_step *step;
 
-        cr_assert(dial_plan_add_request(plan, 3, &proxy, &cases[i].next, 0, &unused));
+        cr_assert(dial_plan_add_request(plan, 3, &proxy, &cases[i].next, i % 2 ? SOCKS_BIND : 0,
+                                        &unused));
         step = open_plan_step(plan, 0);
         cr_assert(step->kind == cases[i].kind && step->hop == 3 && step->port == 5);
+        cr_assert_eq(step->command, i % 2 ? SOCKS_BIND : 0);
         cr_assert_eq(step->host.name_length != 0, cases[i].by_name, "case %zu", i);
         if (cases[i].by_name)
             cr_assert_str_eq(step->host.name, "a.test");

@@ -594,8 +594,8 @@ Test(frontend, an_association_is_served_where_the_listener_has_it)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct handshake h = {
             .auth = AUTH_NONE, .commands = cases[i].commands, .frontend = &frontend_socks5};
-        uint8_t request[] = {5, 3, 0, 1, 0, 0, 0, 0, (uint8_t)cases[i].port[0],
-                             (uint8_t)cases[i].port[1]};
+        uint8_t request[] = {
+            5, 3, 0, 1, 0, 0, 0, 0, (uint8_t)cases[i].port[0], (uint8_t)cases[i].port[1]};
         struct cursor greeting = cursor_over("\5\1\0", 3);
         struct cursor in = cursor_over(request, sizeof request);
         struct answer answer = {.length = 0};
@@ -605,5 +605,35 @@ Test(frontend, an_association_is_served_where_the_listener_has_it)
         cr_assert_eq(h.request.command, SOCKS_UDP_ASSOCIATE);
         if (cases[i].step == FRONTEND_BAD)
             cr_assert(stream_error_is(&h.error, ERROR_PROTOCOL_COMMAND_UNSUPPORTED));
+    }
+}
+
+Test(frontend, a_bind_is_served_where_the_listener_has_it_from_any_port_and_never_a_connect_to_none)
+{
+    static const struct {
+        uint8_t command;
+        unsigned commands;
+        uint16_t port;
+        enum stream_error_id error;
+    } cases[] = {
+        {SOCKS_CONNECT, 0, 80, ERROR_NONE},
+        {SOCKS_CONNECT, COMMAND_BIND, 0, ERROR_PROTOCOL_REQUEST_BAD},
+        {SOCKS_BIND, COMMAND_BIND, 80, ERROR_NONE},
+        {SOCKS_BIND, COMMAND_CONNECT | COMMAND_BIND, 0, ERROR_NONE},
+        {SOCKS_BIND, COMMAND_CONNECT, 80, ERROR_PROTOCOL_COMMAND_UNSUPPORTED},
+        {0, COMMAND_BIND, 80, ERROR_PROTOCOL_COMMAND_UNSUPPORTED},
+        {9, COMMAND_BIND, 80, ERROR_PROTOCOL_COMMAND_UNSUPPORTED},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct handshake h = {
+            .commands = cases[i].commands,
+            .request = {.command = cases[i].command, .port = cases[i].port},
+        };
+        struct stream_error error;
+
+        cr_assert_eq(frontend_serves(&h, &error), cases[i].error == ERROR_NONE, "%zu", i);
+        if (cases[i].error != ERROR_NONE)
+            cr_assert(stream_error_is(&error, cases[i].error), "%zu", i);
     }
 }

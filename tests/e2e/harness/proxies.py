@@ -64,7 +64,7 @@ class Dante(Program):
     """SOCKS4, 4a and 5, nobody asked for a password. `udp`: serves UDP ASSOCIATE, too."""
 
     def __init__(self, folder, program, udp=False):
-        self.commands = "connect udpassociate udpreply" if udp else "connect"
+        self.commands = "connect udpassociate udpreply" if udp else "connect bind bindreply"
         super().__init__(folder, program)
 
     def configuration(self):
