@@ -156,10 +156,11 @@ bool datagram_queue_add(struct datagram_queue *queue, struct datagram_scratch *s
                         const struct ip_endpoint *to)
 {
     struct row *out = &scratch->out[row];
-    struct msghdr *message = &out->messages[queue->count].msg_hdr;
+    struct msghdr *message;
 
     if (queue->count == DATAGRAM_BATCH)
         return false;
+    message = &out->messages[queue->count].msg_hdr;
     queue->scratch = scratch;
     queue->row = row;
     out->bytes[queue->count] = (struct iovec){(void *)(uintptr_t)bytes, n};

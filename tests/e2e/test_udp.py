@@ -16,6 +16,7 @@ from harness.proxies import Dante, Script, read_request5
 from harness.socks import UDP, request5
 from harness.targets import bound
 from harness.udp import Association, Echo, Hearer, header, parse, udp_socket
+from harness.users import UsersFile
 
 ALLOW, DENY = {"action": "allow"}, {"action": "deny"}
 DROPPED = "dropped_"
@@ -374,6 +375,65 @@ def test_rules_judge_each_target_by_name_and_by_address(judged, keep, dns):
     assert got == [0, 2, 7]
     assert dropped == {"denied": 6} and other.heard == []
     assert dns.asked("bad.test") == dns.asked("a.bad.test") == 0
+
+
+def test_rules_go_by_port_and_by_the_user_who_logged_in(pairsocks, dial, keep, tmp_path):
+    echo, closed = keep(Echo()), keep(Echo())
+    users = UsersFile(tmp_path / "users", alice="one", bob="two")
+    daemon = pairsocks(auth="password", users_file=users.path, default="deny",
+                       rules={"port": {**DENY, "port": closed.port}, "alice": {**ALLOW, "user": "alice", "command": "udp"}})  # fmt: skip
+    client = dial(daemon)
+    assert (client.greet(2), client.login("alice", "one")) == (2, 0)
+    a = keep(Association(client))
+    a.send(closed.host, closed.port, b"denied")
+    a.exchange(echo)
+    record, dropped = finish(daemon, a)
+    assert (record["user"], dropped, closed.heard) == ("alice", {"denied": 1}, [])
+    client = dial(daemon)
+    assert (client.greet(2), client.login("bob", "two")) == (2, 0)
+    refused(daemon, bob := Association(client), "policy.rule.denied")
+    assert bob.reply.code == 2
+
+
+def test_towards_a_proxy_that_resolves_literals_and_local_names_are_guarded(pairsocks, associate, keep, dns):
+    """As for CONNECT: names are the proxy's to resolve, unless rules want the address."""
+    heard = []
+    with udp_socket() as relay:
+
+        def grant(wire):
+            read_request5(wire)
+            wire.send(request5(*relay.getsockname(), command=0))
+            wire.read_to_end_or_reset()
+
+        proxy = {"type": "socks5", "server": keep(Script(grant))}
+        dns.name("inside.test", a=["10.0.0.1"])
+        listeners = {"plain": {"listen": "127.0.0.1:0", "route": "proxy", "guard": "yes"},
+                     "resolving": {"listen": "127.0.0.1:0", "route": "proxy", "guard": "yes", "resolve_for_rules": "yes"}}  # fmt: skip
+        daemon = pairsocks(listeners=listeners, upstreams={"proxy": proxy}, daemon={"nameserver": dns.nameserver},
+                           rules={"no": {**DENY, "destination": "10.0.0.0/8", "listener": "resolving"}})  # fmt: skip
+        for name, denied in (("plain", 3), ("resolving", 4)):
+            a = associate(daemon, listener=name)
+            for host in ("10.0.0.1", "169.254.169.254", "localhost", "inside.test"):
+                a.send(host, 53, host.encode())
+            wait.until(lambda: name == "plain" or dns.asked("inside.test", 1), "the question")
+            a.send("8.8.8.8", 53, b"end")  # which hears nothing: the relay is ours
+            heard.clear()
+            while not heard or not heard[-1].endswith(b"end"):
+                heard.append(relay.recv(200))
+            assert [h for h in heard[:-1]] == ([header("inside.test", 53) + b"inside.test"] if name == "plain" else [])
+            time.sleep(0.05)  # the answer that is denied may still be on its way
+            assert finish(daemon, a)[1] == {"denied": denied}
+
+
+@pytest.mark.slow
+def test_fragments_wait_five_seconds_and_no_longer(daemon, associate, keep):
+    echo = keep(Echo())
+    a = associate(daemon)
+    a.send(echo.host, echo.port, b"one", frag=1)
+    time.sleep(5.3)
+    a.send(echo.host, echo.port, b"two", frag=0x82)
+    a.exchange(echo)
+    assert finish(daemon, a)[1] == {"fragment": 2} and echo.heard == [b"ping"]
 
 
 def test_an_association_for_which_nothing_may_pass_is_refused(pairsocks, associate, keep):
