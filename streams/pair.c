@@ -252,6 +252,12 @@ void pair_expire(struct stream_pair *pair)
     take_result(pair);
 }
 
+void pair_fail(struct stream_pair *pair, struct stream_error error)
+{
+    fail(pair, error);
+    stop_opening(pair);
+}
+
 void pair_push_layer(struct stream_pair *pair, struct layer *layer)
 {
     layer->below = pair->top;

@@ -4,10 +4,12 @@
 #ifndef PAIRSOCKS_RESOLVER_H
 #define PAIRSOCKS_RESOLVER_H
 
-#include "streams/address.h"
-#include "streams/error.h"
+#include "address.h"
+#include "error.h"
 
 #include <ev.h>
+
+PAIRSOCKS_API_BEGIN
 
 /* More addresses than this of one family are ignored. */
 #define RESOLVER_ADDRESSES_MAX 16
@@ -45,5 +47,7 @@ struct resolver_lookup *resolver_start(struct resolver *resolver, const char *na
 
 /* The callback will not be called. */
 void resolver_cancel(struct resolver_lookup *lookup);
+
+PAIRSOCKS_API_END
 
 #endif

@@ -31,6 +31,7 @@ static const struct {
     {ERROR_SYSTEM_LISTEN_ADDRESS_IN_USE, "system.listen.address-in-use", 0, 0, 0, 0},
     {ERROR_SYSTEM_LISTEN_OTHER, "system.listen.other", 0, 0, 0, EACCES},
     {ERROR_STREAM_BAD_STATE, "stream.state.bad-state", 91, 1, 502, 0},
+    {ERROR_STREAM_BAD_SETTINGS, "stream.settings.bad", 91, 1, 502, 0},
     {ERROR_RESOLVER_NOT_FOUND, "resolver.name.not-found", 91, 4, 502, 0},
     {ERROR_RESOLVER_NO_ADDRESS, "resolver.name.no-address", 91, 4, 502, 0},
     {ERROR_RESOLVER_TIMEOUT, "resolver.name.timeout", 91, 4, 504, 0},

@@ -1,0 +1,113 @@
+/* stream_private.h - what the files of the paired streams share: stream.c opens, reads, writes and
+ * closes, stream_event.c tells, stream_property.c knows the properties, stream_security.c does TLS.
+ * For them, and for what is built on streams inside the library (tcp_socket.c). */
+#ifndef PAIRSOCKS_STREAM_PRIVATE_H
+#define PAIRSOCKS_STREAM_PRIVATE_H
+
+#include "streams/buffer.h"
+#include "streams/pair.h"
+#include "streams/stream.h"
+
+/* Read ahead for events; what TLS takes over where it begins on an open pair. */
+enum { STREAM_AHEAD_MAX = BUFFER_MEDIUM };
+
+struct stream {
+    struct connection *connection;
+    bool is_read;
+    bool is_held; /* the user has it */
+    bool is_left_out;
+    bool is_closed;
+    bool told_open, told_error, told_end;
+    bool told_ready; /* HAS_BYTES or CAN_ACCEPT_BYTES, and nothing was done about it since */
+    unsigned events; /* enabled */
+    stream_callback *callback;
+    void *context;
+};
+
+/* What the handles share; freed with the last of them. */
+struct connection {
+    struct stream_pair pair;
+    struct stream read, write;
+    struct resolver *resolver;                         /* borrowed */
+    struct stream_value values[STREAM_PROPERTY_COUNT]; /* texts are owned */
+    bool is_set[STREAM_PROPERTY_COUNT];
+    int socket;               /* given at creation, until it was closed; -1 = none */
+    struct tls_context *tls;  /* counted; for the opening that runs */
+    struct buffer_pool pool;  /* of its layers */
+    uint8_t *ahead;           /* owned; NULL: nothing was read ahead */
+    size_t ahead_at, ahead_n; /* [at, n) waits */
+    char *why;                /* owned; STREAM_WHY */
+    struct stream_error call_error;
+    ev_timer soon;    /* at 0: there is something to tell */
+    ev_timer limit;   /* of opening, of a write that waits, of ending */
+    bool is_up;       /* opening is over: every layer stands */
+    bool wants_room;  /* stream_write() could not do all */
+    bool is_ending;   /* the end of our direction is not all on its way yet */
+    bool has_changed; /* opened or failed, and on_change was not called since */
+    bool is_from_socket;
+    bool in_callback;               /* frees wait until the callbacks have returned */
+    void (*on_change)(void *owner); /* of tcp_socket.c: from the loop; NULL: nobody */
+    void *owner;
+};
+
+static inline bool connection_is_secure(const struct connection *c)
+{
+    return c->is_up && pair_find_layer(&c->pair, "tls");
+}
+
+static inline size_t connection_ahead(const struct connection *c)
+{
+    return c->ahead_n - c->ahead_at;
+}
+
+/* stream.c */
+
+/* After every event of the pair, and after stream_open(): goes on with what opening needs. */
+void connection_continue(struct connection *c);
+
+/* Nothing is to be told of this pair any more than is told already: it begins to be opened. */
+void connection_begin(struct connection *c);
+
+/* After whatever may have changed what is waited for. */
+void connection_update(struct connection *c);
+
+/* Sends the end of our direction, or goes on sending it; closes and frees what nobody holds. */
+void connection_end(struct connection *c);
+
+/* The limit has come, of whatever it was. */
+void connection_expire(struct connection *c);
+void connection_free_unheld(struct connection *c);
+void connection_set_why(struct connection *c, const char *why); /* copied */
+
+/* stream_event.c */
+void connection_init_events(struct connection *c, struct ev_loop *loop);
+void connection_stop_events(struct connection *c);
+void connection_start_limit(struct connection *c, int64_t milliseconds); /* 0: stops it */
+bool connection_has_to_tell(const struct connection *c);
+bool stream_reads_ahead(const struct stream *stream);
+void connection_consume_ahead(struct connection *c, size_t n);
+
+/* stream_property.c */
+void connection_done_properties(struct connection *c);
+int64_t connection_number(const struct connection *c, enum stream_property property);
+const char *connection_text(const struct connection *c, enum stream_property property);
+void connection_apply_keepalive(struct connection *c);
+
+/* stream_security.c */
+
+enum stream_security connection_security(const struct connection *c);
+
+/* Builds the context that the properties ask for, if they ask for one. False: STREAM_WHY. */
+bool connection_prepare_tls(struct connection *c);
+
+/* Puts TLS on top of an open pair. False: no memory, or a bad state. */
+bool connection_push_tls(struct connection *c);
+
+/* STREAM_SECURITY was set on an open, plain pair. */
+bool connection_start_tls(struct connection *c);
+
+bool connection_copy_certificates(const struct connection *c, struct stream_value *ret_value);
+const char *connection_tls_version(const struct connection *c);
+const char *connection_tls_suite(const struct connection *c);
+
+#endif
