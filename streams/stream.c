@@ -365,6 +365,16 @@ static bool has_to_end(const struct connection *c)
     return !is_closed(c) || !pair_ends_by_close(&c->pair);
 }
 
+void connection_reset(struct connection *c)
+{
+    if (c->pair.should_close)
+        c->socket = -1;
+    pair_reset(&c->pair);
+    c->read.is_closed = c->write.is_closed = true;
+    close_pair(c);
+    connection_update(c);
+}
+
 bool stream_close(struct stream *stream)
 {
     struct connection *c = stream->connection;

@@ -55,10 +55,23 @@ static inline bool connection_is_secure(const struct connection *c)
     return c->is_up && pair_find_layer(&c->pair, "tls");
 }
 
+/* Somebody inside the library who is told of everything; NULL: nobody. It may free the streams. */
+static inline void connection_observe(struct connection *c, void (*on_change)(void *owner),
+                                      void *owner)
+{
+    c->on_change = on_change;
+    c->owner = owner;
+}
+
 static inline size_t connection_ahead(const struct connection *c)
 {
     return c->ahead_n - c->ahead_at;
 }
+
+struct tcp_socket;
+
+/* tcp_socket.c: for sync.c, whose context is made of the socket. */
+void tcp_socket_set_context(struct tcp_socket *socket, void *context);
 
 /* stream.c */
 
@@ -73,6 +86,9 @@ void connection_update(struct connection *c);
 
 /* Sends the end of our direction, or goes on sending it; closes and frees what nobody holds. */
 void connection_end(struct connection *c);
+
+/* Gives up what is still to be sent; both directions are closed. */
+void connection_reset(struct connection *c);
 
 /* The limit has come, of whatever it was. */
 void connection_expire(struct connection *c);
