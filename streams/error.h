@@ -27,6 +27,7 @@ enum error_domain {
     ERROR_DOMAIN_DAEMON,
     ERROR_DOMAIN_AUTH,
     ERROR_DOMAIN_TLS,
+    ERROR_DOMAIN_HTTP,
 };
 
 /* Subdomains of ERROR_DOMAIN_SOCKS: the numbers of the CFStream socket additions. */
@@ -71,6 +72,9 @@ enum error_tls {
     SUBDOMAIN_TLS_RECORD,
 };
 
+/* Of a proxy that is asked to CONNECT. */
+enum error_http { SUBDOMAIN_HTTP_STATUS = 1, SUBDOMAIN_HTTP_RESPONSE };
+
 /* A row that stands for every code of its subdomain that has no row of its own. Where its name
  * ends in a dot the code is written behind it in decimal. */
 #define ERROR_CODE_ANY (-1)
@@ -94,7 +98,8 @@ enum error_tls {
     ROW(SYSTEM_LISTEN_ADDRESS_IN_USE, SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, EADDRINUSE, "system.listen.address-in-use", 0, 0, 0) \
     ROW(SYSTEM_LISTEN_OTHER,          SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, ERROR_CODE_ANY, "system.listen.other", 0, 0, 0) \
     ROW(STREAM_BAD_STATE,             STREAM, 1, 2, "stream.state.bad-state", 91, 1, 502) \
-    ROW(STREAM_BAD_SETTINGS,          STREAM, 2, 1, "stream.settings.bad", 91, 1, 502) \
+    ROW(STREAM_BAD_SETTINGS,          STREAM, 3, 1, "stream.settings.bad", 91, 1, 502) \
+    ROW(STREAM_END_EARLY,             STREAM, 2, 1, "stream.end.early", 91, 1, 502) \
     ROW(RESOLVER_NOT_FOUND,           RESOLVER, SUBDOMAIN_RESOLVER_NAME, 1, "resolver.name.not-found", 91, 4, 502) \
     ROW(RESOLVER_NO_ADDRESS,          RESOLVER, SUBDOMAIN_RESOLVER_NAME, 2, "resolver.name.no-address", 91, 4, 502) \
     ROW(RESOLVER_TIMEOUT,             RESOLVER, SUBDOMAIN_RESOLVER_NAME, 3, "resolver.name.timeout", 91, 4, 504) \
@@ -147,6 +152,12 @@ enum error_tls {
     ROW(SOCKS5_COMMAND_UNSUPPORTED,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 7, "socks.socks5-response.command-not-supported", 91, 7, 502) \
     ROW(SOCKS5_ADDRESS_UNSUPPORTED,   SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, 8, "socks.socks5-response.address-type-not-supported", 91, 8, 502) \
     ROW(SOCKS5_RESPONSE,              SOCKS, SUBDOMAIN_SOCKS_SOCKS5_RESPONSE, ERROR_CODE_ANY, "socks.socks5-response.", 91, 1, 502) \
+    ROW(HTTP_STATUS_FORBIDDEN,        HTTP, SUBDOMAIN_HTTP_STATUS, 403, "http.status.", 91, 2, 502) \
+    ROW(HTTP_STATUS_UNAUTHORIZED,     HTTP, SUBDOMAIN_HTTP_STATUS, 407, "http.status.", 91, 2, 502) \
+    ROW(HTTP_STATUS_BAD_GATEWAY,      HTTP, SUBDOMAIN_HTTP_STATUS, 502, "http.status.", 91, 4, 502) \
+    ROW(HTTP_STATUS_TIMEOUT,          HTTP, SUBDOMAIN_HTTP_STATUS, 504, "http.status.", 91, 6, 502) \
+    ROW(HTTP_STATUS,                  HTTP, SUBDOMAIN_HTTP_STATUS, ERROR_CODE_ANY, "http.status.", 91, 1, 502) \
+    ROW(HTTP_RESPONSE_BAD,            HTTP, SUBDOMAIN_HTTP_RESPONSE, 1, "http.response.bad", 91, 1, 502) \
     ROW(TLS_HANDSHAKE_TIMEOUT,        TLS, SUBDOMAIN_TLS_HANDSHAKE, 1, "tls.handshake.timeout", 91, 1, 502) \
     ROW(TLS_HANDSHAKE_PROTOCOL,       TLS, SUBDOMAIN_TLS_HANDSHAKE, 2, "tls.handshake.protocol", 91, 1, 502) \
     ROW(TLS_HANDSHAKE_NO_COMMON_VERSION,TLS, SUBDOMAIN_TLS_HANDSHAKE, 3, "tls.handshake.no-common-version", 91, 1, 502) \

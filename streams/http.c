@@ -51,6 +51,11 @@ static bool all_bytes(struct text text, bool (*is)(char c))
     return true;
 }
 
+bool http_is_name(const char *name, size_t n)
+{
+    return n > 0 && all_bytes((struct text){name, n}, is_name_byte);
+}
+
 static bool is_token(struct text text)
 {
     return text.n > 0 && all_bytes(text, is_token_byte);

@@ -54,6 +54,9 @@ struct http_request {
 enum parse http_parse_request(struct cursor *in, struct http_request *request,
                               struct stream_error *ret_error);
 
+/* Whether a host's name is spelled as RFC 3986, 3.2.2, has it; not of no bytes. */
+bool http_is_name(const char *name, size_t n);
+
 #define HTTP_REPLY_MAX 512
 
 /* The reply to CONNECT: 200 for an error of none, else the status of the error's row with a body of

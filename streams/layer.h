@@ -17,7 +17,11 @@
  *  flush  hands down what the layer still holds of the bytes that `write`, `end` or `open` took; NULL
  *         for a layer that never holds any. While it does, `flush_waits` says for what, and the
  *         pair calls it when that has come. OK: all gone. AGAIN, ERROR.
+ *  peek   as read, but what it gives is still there for the next read; NULL for a layer that cannot.
  *  done   frees what the layer owns, itself included if it was allocated. No I/O that could block.
+ *
+ * A layer that only sets up (`sets_up`) has `open` and `done` and nothing between: it reads no byte
+ * that is not its own, and the pair takes it off the chain once it is open.
  *
  * `holds`: a read would give bytes, the end or an error although the layer below is silent.
  *
@@ -46,9 +50,12 @@ struct layer_ops {
     enum io (*splice_read)(struct layer *layer, int pipe, size_t n, size_t *ret_n);
     enum io (*splice_write)(struct layer *layer, int pipe, size_t n, size_t *ret_n);
     enum io (*flush)(struct layer *layer);
+    enum io (*peek)(struct layer *layer, void *out, size_t n, size_t *ret_n);
     void (*done)(struct layer *layer);
-    enum stream_error_id expired; /* what it is when `open` takes too long */
-    bool close_ends;              /* to the peer, closing the descriptor says what `end` says */
+    enum stream_error_id expired; /* what it is when `open` takes too long; ERROR_NONE: the layer
+                                     below, which it opens, knows */
+    bool sets_up;
+    bool close_ends; /* to the peer, closing the descriptor says what `end` says */
 };
 
 /* The part that every layer begins with. */

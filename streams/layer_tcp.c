@@ -57,6 +57,17 @@ static enum io tcp_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
     return read_result(layer, got, ret_n);
 }
 
+static enum io tcp_peek(struct layer *layer, void *out, size_t n, size_t *ret_n)
+{
+    struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    ssize_t got;
+
+    do
+        got = recv(tcp->fd, out, n, MSG_PEEK);
+    while (got < 0 && errno == EINTR);
+    return read_result(layer, got, ret_n);
+}
+
 static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
 {
     struct layer_tcp *tcp = (struct layer_tcp *)layer;
@@ -117,6 +128,7 @@ static const struct layer_ops tcp_ops = {
     .close_ends = true,
     .open = tcp_open,
     .read = tcp_read,
+    .peek = tcp_peek,
     .write = tcp_write,
     .end = tcp_end,
     .splice_read = tcp_splice_read,

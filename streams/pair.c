@@ -42,6 +42,16 @@ static bool holds(const struct stream_pair *pair)
     return false;
 }
 
+/* Somebody waits for bytes that a layer has although the descriptor is silent. */
+static bool waits_for_held(const struct stream_pair *pair)
+{
+    if (!pair->top || !holds(pair))
+        return false;
+    if (pair->opens_layer)
+        return pair->top->open_waits & INTEREST_READ;
+    return pair->interest & INTEREST_READ && pair->read_status == STREAM_OPEN;
+}
+
 /* The only place that arms watchers. */
 static void watch(struct stream_pair *pair)
 {
@@ -55,8 +65,7 @@ static void watch(struct stream_pair *pair)
                      (pair->interest & INTEREST_WRITE ? pair->top->write_waits : 0);
         events |= flush_waits(pair);
     }
-    if (pair->top && pair->interest & INTEREST_READ && pair->read_status == STREAM_OPEN &&
-        holds(pair)) {
+    if (waits_for_held(pair)) {
         if (!ev_is_active(&pair->held))
             ev_timer_start(pair->loop, &pair->held);
     } else if (ev_is_active(&pair->held)) {
@@ -114,6 +123,11 @@ static void on_held(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     pair->ready |= INTEREST_READ;
+    if (pair->opens_layer) {
+        open_layer(pair);
+        if (pair->opens_layer)
+            return;
+    }
     pair->on_event(pair);
 }
 
@@ -216,11 +230,21 @@ static void stop_opening(struct stream_pair *pair)
     watch(pair);
 }
 
+static void take_off_top(struct stream_pair *pair)
+{
+    struct layer *layer = pair->top;
+
+    pair->top = layer->below;
+    layer->ops->done(layer);
+}
+
 /* One more step of opening the top layer. */
 static void open_layer(struct stream_pair *pair)
 {
     switch (pair->top->ops->open(pair->top)) {
     case IO_OK:
+        if (pair->top->ops->sets_up)
+            take_off_top(pair);
         set_state(pair, PAIR_CONNECTED);
         pair->ready = INTEREST_READ | INTEREST_WRITE;
         stop_opening(pair);
@@ -242,7 +266,11 @@ static void open_layer(struct stream_pair *pair)
 void pair_expire(struct stream_pair *pair)
 {
     if (pair->opens_layer) {
-        fail(pair, stream_error_of(pair->top->ops->expired));
+        const struct layer *layer = pair->top;
+
+        while (layer->ops->expired == ERROR_NONE && layer->below)
+            layer = layer->below;
+        fail(pair, stream_error_of(layer->ops->expired));
         stop_opening(pair);
         return;
     }
@@ -454,12 +482,8 @@ void pair_close(struct stream_pair *pair)
     pair->interest = INTEREST_NONE;
     connector_free(pair->connector);
     pair->connector = NULL;
-    while (pair->top) {
-        struct layer *layer = pair->top;
-
-        pair->top = layer->below;
-        layer->ops->done(layer);
-    }
+    while (pair->top)
+        take_off_top(pair);
     if (pair->tcp.fd >= 0 && pair->should_close)
         close(pair->tcp.fd);
     pair->tcp.fd = -1;

@@ -69,7 +69,8 @@ void pair_fail(struct stream_pair *pair, struct stream_error error);
 /* Puts a layer on top of the chain. The layer is owned by the pair from now on. */
 void pair_push_layer(struct stream_pair *pair, struct layer *layer);
 
-/* Puts a layer on top of a pair that is open in both directions, and opens it: the pair is
+/* Puts a layer on top of a pair that is open in both directions, and opens it (one that only sets up
+ * is taken off and done then): the pair is
  * INITIALIZED and its directions are OPENING until `on_event` finds it CONNECTED or ERROR; it may
  * already be so on return. For a new connection, and for one that has talked in plain before
  * (STARTTLS): nobody may have read ahead of what the layer is to see. False: bad state; nothing

@@ -1,6 +1,5 @@
 /* stream.c - two handles, one connection: its life from creation to its end. */
 #include "streams/stream_private.h"
-#include "streams/tls_context.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +35,7 @@ void connection_free_unheld(struct connection *c)
         close(c->socket); /* it was never opened */
     connection_stop_events(c);
     connection_done_properties(c);
-    tls_context_unref(c->tls);
+    connection_drop_plan(c);
     buffer_pool_done(&c->pool);
     free(c->ahead);
     free(c->why);
@@ -102,24 +101,6 @@ bool stream_pair_from_socket(struct ev_loop *loop, int fd, struct stream **ret_r
 
 /* ---- opening */
 
-static bool open_socket(struct connection *c)
-{
-    static const struct ip_endpoint unknown;
-
-    return pair_adopt(&c->pair, c->socket, &unknown, false);
-}
-
-static bool open_host(struct connection *c)
-{
-    const char *host = connection_text(c, STREAM_REMOTE_HOST);
-    struct connector_options options = {.resolver = c->resolver};
-    struct ip_address literal = {0};
-
-    host_classify(host, strlen(host), &literal);
-    return pair_connect(&c->pair, &options, &literal, host,
-                        (uint16_t)connection_number(c, STREAM_REMOTE_PORT));
-}
-
 void connection_begin(struct connection *c)
 {
     c->is_up = false;
@@ -131,8 +112,6 @@ void connection_begin(struct connection *c)
 static void came_up(struct connection *c)
 {
     c->is_up = true;
-    tls_context_unref(c->tls);
-    c->tls = NULL;
     connection_start_limit(c, 0);
     connection_apply_keepalive(c);
 }
@@ -142,9 +121,9 @@ void connection_continue(struct connection *c)
     bool was_up = c->is_up;
 
     while (!c->is_up && c->pair.state == PAIR_CONNECTED) {
-        if (!c->tls || pair_find_layer(&c->pair, "tls"))
+        if (!c->plan)
             came_up(c);
-        else if (!connection_push_tls(c))
+        else if (!connection_pass(c))
             pair_fail(&c->pair, stream_error_connect(ENOMEM));
     }
     if (c->pair.state == PAIR_ERROR)
@@ -175,15 +154,15 @@ bool stream_open(struct stream *stream, struct stream_error *ret_error)
         return false;
     }
     connection_set_why(c, NULL);
-    if (!connection_prepare_tls(c)) {
-        c->call_error = *ret_error = stream_error_of(ERROR_STREAM_BAD_SETTINGS);
+    if (!connection_prepare(c, ret_error)) {
+        c->call_error = *ret_error;
         return false;
     }
     c->call_error = (struct stream_error){0};
     c->ahead_at = c->ahead_n = 0;
     c->pair.should_close = connection_number(c, STREAM_SHOULD_CLOSE_NATIVE_SOCKET);
     connection_begin(c);
-    if (!(c->socket >= 0 ? open_socket(c) : open_host(c))) {
+    if (!connection_connect(c)) {
         *ret_error = c->pair.error;
         return false;
     }

@@ -31,10 +31,10 @@ struct connection {
     struct resolver *resolver;                         /* borrowed */
     struct stream_value values[STREAM_PROPERTY_COUNT]; /* texts are owned */
     bool is_set[STREAM_PROPERTY_COUNT];
-    int socket;               /* given at creation, until it was closed; -1 = none */
-    struct tls_context *tls;  /* counted; for the opening that runs */
-    struct buffer_pool pool;  /* of its layers */
-    uint8_t *ahead;           /* owned; NULL: nothing was read ahead */
+    int socket;              /* given at creation, until it was closed; -1 = none */
+    struct open_plan *plan;  /* owned; what is passed through once it is connected; NULL: nothing */
+    struct buffer_pool pool; /* of its layers */
+    uint8_t *ahead;          /* owned; NULL: nothing was read ahead */
     size_t ahead_at, ahead_n; /* [at, n) waits */
     char *why;                /* owned; STREAM_WHY */
     struct stream_error call_error;
@@ -109,15 +109,24 @@ int64_t connection_number(const struct connection *c, enum stream_property prope
 const char *connection_text(const struct connection *c, enum stream_property property);
 void connection_apply_keepalive(struct connection *c);
 
+/* stream_open.c */
+
+/* Makes the plan of what the properties ask for. False: they do not go together (STREAM_WHY), or no
+ * proxy could be told. */
+bool connection_prepare(struct connection *c, struct stream_error *ret_error);
+void connection_drop_plan(struct connection *c);
+bool connection_connect(struct connection *c); /* false: no memory */
+bool connection_pass(struct connection *c);    /* starts on the plan; false: bad state */
+
 /* stream_security.c */
 
 enum stream_security connection_security(const struct connection *c);
 
-/* Builds the context that the properties ask for, if they ask for one. False: STREAM_WHY. */
-bool connection_prepare_tls(struct connection *c);
+/* The context that the properties ask for; the caller unrefs it. NULL: STREAM_WHY. */
+struct tls_context *connection_tls_context(struct connection *c);
 
-/* Puts TLS on top of an open pair. False: no memory, or a bad state. */
-bool connection_push_tls(struct connection *c);
+/* Whose certificate it has to be; NULL: nobody's. */
+const char *connection_peer_name(const struct connection *c);
 
 /* STREAM_SECURITY was set on an open, plain pair. */
 bool connection_start_tls(struct connection *c);

@@ -131,6 +131,19 @@ static bool reenable_changed(struct connection *c)
     return true;
 }
 
+/* ---- proxies */
+
+static const char *refuses_version(const struct stream_value *value)
+{
+    return value->number == 4 || value->number == 5 ? NULL : "SOCKS has the versions 4 and 5";
+}
+
+static bool find_server_version(const struct connection *c, struct stream_value *ret_value)
+{
+    ret_value->number = c->pair.error.code;
+    return stream_error_is(&c->pair.error, ERROR_SOCKS_VERSION);
+}
+
 /* ---- security */
 
 const char *stream_security_refusal(enum stream_security level)
@@ -188,6 +201,13 @@ static const struct row rows[STREAM_PROPERTY_COUNT] = {
     [STREAM_WHY] = FOUND(KIND_TEXT, find_why),
     [STREAM_AUTO_REENABLE] = {.kind = KIND_NUMBER, .max = INT16_MAX, .fallback = EVENTS_THAT_COME_AGAIN, .changed = reenable_changed},
     [STREAM_LEAVE_ERRORS] = {.kind = KIND_BOOL},
+    [STREAM_SOCKS_HOST] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
+    [STREAM_SOCKS_PORT] = {.kind = KIND_NUMBER, .settable = SET_CLOSED, .max = UINT16_MAX, .fallback = 1080},
+    [STREAM_SOCKS_VERSION] = {.kind = KIND_NUMBER, .settable = SET_CLOSED, .max = 5, .fallback = 5, .refuses = refuses_version},
+    [STREAM_SOCKS_USER] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
+    [STREAM_SOCKS_PASSWORD] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
+    [STREAM_PROXY_LOCAL_BYPASS] = {.kind = KIND_BOOL, .settable = SET_CLOSED},
+    [STREAM_SOCKS_SERVER_VERSION] = FOUND(KIND_NUMBER, find_server_version),
     [STREAM_SECURITY] = {.kind = KIND_NUMBER, .settable = SET_PLAIN, .max = STREAM_SECURITY_TLSV1_3, .refuses = refuses_level, .changed = connection_start_tls},
     [STREAM_TLS_ALLOWS_EXPIRED_CERTIFICATES] = PLAIN_BOOL(false),
     [STREAM_TLS_ALLOWS_EXPIRED_ROOTS] = PLAIN_BOOL(false),

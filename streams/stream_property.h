@@ -21,7 +21,8 @@ enum stream_property {
     STREAM_REMOTE_HOST,                /* text: as given, or the peer's address; closed */
     STREAM_REMOTE_PORT,                /* number, 0..65535; closed */
     STREAM_LOCAL_ADDRESS,              /* text ADDRESS:PORT; read only; once connected */
-    STREAM_REMOTE_ADDRESS,             /* text ADDRESS:PORT that is connected; read only */
+    STREAM_REMOTE_ADDRESS,             /* text ADDRESS:PORT that is connected (the proxy's, where
+                                          there is one); read only */
     STREAM_KEEPALIVE,                  /* number: seconds, 0 = off (the default) */
     STREAM_CONNECT_TIMEOUT,            /* number: milliseconds until the pair is open, TLS included;
                                           0 = none (the default) */
@@ -35,6 +36,18 @@ enum stream_property {
                              stay enabled after they came; default: all */
     STREAM_LEAVE_ERRORS,  /* bool: an error that waits in the socket is told, and left there for
                              getsockopt(SO_ERROR); default: false, it becomes the pair's */
+
+    /* Proxies. */
+    STREAM_SOCKS_HOST, /* text: name or address of the proxy; default: none, the host is connected
+                              straight; closed, as the next five. A pair from a socket uses none */
+    STREAM_SOCKS_PORT, /* number; default 1080 */
+    STREAM_SOCKS_VERSION,  /* number, 4 or 5; default 5. With 4 a name is sent as SOCKS4a has it */
+    STREAM_SOCKS_USER,     /* text; default: none. SOCKS4: the USERID */
+    STREAM_SOCKS_PASSWORD, /* text; SOCKS5 */
+    STREAM_PROXY_LOCAL_BYPASS, /* bool, default false: names without a dot, .local, .localhost, loopback
+                                  and private addresses are connected straight */
+    STREAM_SOCKS_SERVER_VERSION, /* number: which version the proxy wants, after socks.version.N; read
+                                    only */
 
     /* TLS. Once one of these is set the level is NEGOTIATED unless it is set, too. */
     STREAM_SECURITY, /* number: enum stream_security. Set on a pair that is open in plain it starts

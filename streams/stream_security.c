@@ -50,28 +50,24 @@ static struct tls_context *build_context(const struct connection *c, FILE *error
     return tls_context_new(&options, errors);
 }
 
-bool connection_prepare_tls(struct connection *c)
+struct tls_context *connection_tls_context(struct connection *c)
 {
+    struct tls_context *context;
     char *why = NULL;
     size_t n;
-    FILE *errors;
+    FILE *errors = open_memstream(&why, &n);
 
-    tls_context_unref(c->tls);
-    c->tls = NULL;
-    if (connection_security(c) == STREAM_SECURITY_NONE)
-        return true;
-    errors = open_memstream(&why, &n);
     if (!errors)
-        return false;
-    c->tls = build_context(c, errors);
+        return NULL;
+    context = build_context(c, errors);
     fclose(errors);
-    if (!c->tls)
+    if (!context)
         connection_set_why(c, why);
     free(why);
-    return c->tls;
+    return context;
 }
 
-static const char *peer_name(const struct connection *c)
+const char *connection_peer_name(const struct connection *c)
 {
     if (connection_number(c, STREAM_TLS_IS_SERVER))
         return NULL;
@@ -80,11 +76,12 @@ static const char *peer_name(const struct connection *c)
     return connection_text(c, STREAM_REMOTE_HOST);
 }
 
-bool connection_push_tls(struct connection *c)
+/* Puts TLS on top of an open pair. False: no memory, or a bad state. */
+static bool push_tls(struct connection *c, struct tls_context *context)
 {
     struct layer_tls_options options = {
-        .context = c->tls,
-        .peer_name = peer_name(c),
+        .context = context,
+        .peer_name = connection_peer_name(c),
         .keeps_chain = true,
         .pool = &c->pool,
         .early = c->ahead + c->ahead_at,
@@ -104,16 +101,20 @@ bool connection_push_tls(struct connection *c)
 
 bool connection_start_tls(struct connection *c)
 {
+    struct tls_context *context;
+    bool has_begun;
+
     if (!c->is_up || connection_security(c) == STREAM_SECURITY_NONE)
         return true; /* for when it is opened */
-    if (c->read.is_closed != !c->read.is_held || c->write.is_closed != !c->write.is_held ||
-        c->wants_room || !connection_prepare_tls(c))
+    if (c->read.is_closed != c->read.is_left_out || c->write.is_closed != c->write.is_left_out ||
+        c->wants_room)
         return false;
+    context = connection_tls_context(c);
+    has_begun = context && push_tls(c, context);
+    tls_context_unref(context);
+    if (!has_begun)
+        return false; /* in plain, as before */
     connection_begin(c);
-    if (!connection_push_tls(c)) {
-        c->is_up = true; /* in plain, as before */
-        return false;
-    }
     connection_continue(c);
     connection_update(c);
     return true;

@@ -32,6 +32,13 @@ static const struct {
     {ERROR_SYSTEM_LISTEN_OTHER, "system.listen.other", 0, 0, 0, EACCES},
     {ERROR_STREAM_BAD_STATE, "stream.state.bad-state", 91, 1, 502, 0},
     {ERROR_STREAM_BAD_SETTINGS, "stream.settings.bad", 91, 1, 502, 0},
+    {ERROR_STREAM_END_EARLY, "stream.end.early", 91, 1, 502, 0},
+    {ERROR_HTTP_STATUS_FORBIDDEN, "http.status.403", 91, 2, 502, 0},
+    {ERROR_HTTP_STATUS_UNAUTHORIZED, "http.status.407", 91, 2, 502, 0},
+    {ERROR_HTTP_STATUS_BAD_GATEWAY, "http.status.502", 91, 4, 502, 0},
+    {ERROR_HTTP_STATUS_TIMEOUT, "http.status.504", 91, 6, 502, 0},
+    {ERROR_HTTP_STATUS, "http.status.418", 91, 1, 502, 418},
+    {ERROR_HTTP_RESPONSE_BAD, "http.response.bad", 91, 1, 502, 0},
     {ERROR_RESOLVER_NOT_FOUND, "resolver.name.not-found", 91, 4, 502, 0},
     {ERROR_RESOLVER_NO_ADDRESS, "resolver.name.no-address", 91, 4, 502, 0},
     {ERROR_RESOLVER_TIMEOUT, "resolver.name.timeout", 91, 4, 504, 0},
@@ -228,8 +235,8 @@ Test(error, an_error_that_nobody_knows_has_a_name_and_general_replies)
 Test(error, the_longest_names_fit)
 {
     static const enum stream_error_id numbered[] = {
-        ERROR_SOCKS_VERSION, ERROR_SOCKS4_RESPONSE, ERROR_SOCKS5_USERPASS,
-        ERROR_SOCKS5_METHOD, ERROR_SOCKS5_RESPONSE, ERROR_TLS_ALERT,
+        ERROR_SOCKS_VERSION,   ERROR_SOCKS4_RESPONSE, ERROR_SOCKS5_USERPASS, ERROR_SOCKS5_METHOD,
+        ERROR_SOCKS5_RESPONSE, ERROR_TLS_ALERT,       ERROR_HTTP_STATUS,
     };
 
     for (size_t i = 0; i < sizeof numbered / sizeof numbered[0]; i++) {
