@@ -76,8 +76,16 @@ static bool add_proxy(struct connection *c, struct stream_error *ret_error)
         *ret_error = stream_error_of(ERROR_RESOLVER_INVALID);
         return false;
     }
-    if (connection_number(c, STREAM_SOCKS_VERSION) == 4)
+    switch (connection_number(c, STREAM_SOCKS_VERSION)) {
+    case 4:
         step.kind = step.host.name_length ? OPEN_SOCKS4A : OPEN_SOCKS4;
+        break;
+    case 5:
+        break;
+    default:
+        *ret_error = stream_error_of(ERROR_SOCKS_UNKNOWN_CLIENT_VERSION);
+        return false;
+    }
     return open_plan_add(c->plan, &step, ret_error);
 }
 

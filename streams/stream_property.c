@@ -133,11 +133,6 @@ static bool reenable_changed(struct connection *c)
 
 /* ---- proxies */
 
-static const char *refuses_version(const struct stream_value *value)
-{
-    return value->number == 4 || value->number == 5 ? NULL : "SOCKS has the versions 4 and 5";
-}
-
 static bool find_server_version(const struct connection *c, struct stream_value *ret_value)
 {
     ret_value->number = c->pair.error.code;
@@ -203,7 +198,7 @@ static const struct row rows[STREAM_PROPERTY_COUNT] = {
     [STREAM_LEAVE_ERRORS] = {.kind = KIND_BOOL},
     [STREAM_SOCKS_HOST] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
     [STREAM_SOCKS_PORT] = {.kind = KIND_NUMBER, .settable = SET_CLOSED, .max = UINT16_MAX, .fallback = 1080},
-    [STREAM_SOCKS_VERSION] = {.kind = KIND_NUMBER, .settable = SET_CLOSED, .max = 5, .fallback = 5, .refuses = refuses_version},
+    [STREAM_SOCKS_VERSION] = {.kind = KIND_NUMBER, .settable = SET_CLOSED, .max = UINT8_MAX, .fallback = 5},
     [STREAM_SOCKS_USER] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
     [STREAM_SOCKS_PASSWORD] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
     [STREAM_PROXY_LOCAL_BYPASS] = {.kind = KIND_BOOL, .settable = SET_CLOSED},

@@ -41,9 +41,10 @@ enum stream_property {
     STREAM_SOCKS_HOST, /* text: name or address of the proxy; default: none, the host is connected
                               straight; closed, as the next five. A pair from a socket uses none */
     STREAM_SOCKS_PORT, /* number; default 1080 */
-    STREAM_SOCKS_VERSION,  /* number, 4 or 5; default 5. With 4 a name is sent as SOCKS4a has it */
-    STREAM_SOCKS_USER,     /* text; default: none. SOCKS4: the USERID */
-    STREAM_SOCKS_PASSWORD, /* text; SOCKS5 */
+    STREAM_SOCKS_VERSION, /* number, 4 or 5; default 5. With 4 a name is sent as SOCKS4a has it. With
+                              any other opening fails: socks.none.unknown-client-version */
+    STREAM_SOCKS_USER,    /* text; default: none. SOCKS4: the USERID */
+    STREAM_SOCKS_PASSWORD,     /* text; SOCKS5 */
     STREAM_PROXY_LOCAL_BYPASS, /* bool, default false: names without a dot, .local, .localhost, loopback
                                   and private addresses are connected straight */
     STREAM_SOCKS_SERVER_VERSION, /* number: which version the proxy wants, after socks.version.N; read
