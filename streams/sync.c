@@ -247,12 +247,12 @@ static const struct tcp_socket_callbacks callbacks = {.accepted = on_accepted};
 bool sync_listen(struct sync_socket *s, const char *address, uint16_t port, unsigned at_once,
                  sync_handler *handler, void *context)
 {
-    if (at_once == 0 || at_once > TCP_SOCKET_QUEUE_MAX ||
+    if (at_once == 0 || at_once > TCP_SOCKET_QUEUE_MAX / 2 ||
         !tcp_socket_set_address(s->tcp, address, port)) {
         bad_state(s);
         return false;
     }
-    tcp_socket_set_queue(s->tcp, at_once);
+    tcp_socket_set_queue(s->tcp, 2 * at_once); /* they may all come in one turn */
     s->handler = handler;
     s->handler_context = context;
     s->at_once = at_once;

@@ -49,7 +49,7 @@ bool sync_copy_property(const struct sync_socket *socket, enum stream_property p
 enum io sync_connect(struct sync_socket *socket, const char *host, uint16_t port, double deadline);
 
 /* Listens; does not wait. Every connection is handled by a coroutine of its own, which owns the
- * socket, and of which at most `at_once` run; as many again wait. Port 0: the kernel chooses, see
+ * socket, and of which at most `at_once` (1 to 32767) run; twice as many wait. Port 0: the kernel chooses, see
  * sync_port(). False: sync_error() says why. */
 typedef void sync_handler(struct sync_socket *socket, void *context);
 bool sync_listen(struct sync_socket *socket, const char *address, uint16_t port, unsigned at_once,

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-TestSuite(cfstream, .timeout = 30);
+TestSuite(cfstream, .timeout = 10);
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
