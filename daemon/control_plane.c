@@ -352,8 +352,12 @@ static void tell_unreadable(const struct config *config)
         tell_if_unreadable(listener->users_file, "users_file", "listener", listener->name);
         tell_unreadable_tls(&listener->tls, "listener", listener->name);
     }
-    for (unsigned i = 0; i < config->upstream_count; i++)
-        tell_unreadable_tls(&config->upstreams[i].tls, "upstream", config->upstreams[i].name);
+    for (unsigned i = 0; i < config->upstream_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+
+        tell_if_unreadable(upstream->password_file, "password_file", "upstream", upstream->name);
+        tell_unreadable_tls(&upstream->tls, "upstream", upstream->name);
+    }
     for (unsigned i = 0; i < config->certificate_count; i++) {
         const struct config_certificate *certificate = &config->certificates[i];
 

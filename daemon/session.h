@@ -4,6 +4,7 @@
 #ifndef PAIRSOCKS_SESSION_H
 #define PAIRSOCKS_SESSION_H
 
+#include "daemon/dial.h"
 #include "daemon/frontend.h"
 #include "daemon/relay.h"
 #include "daemon/worker.h"
@@ -35,6 +36,8 @@ struct session {
     struct handshake *handshake;     /* owned; NULL once the reply is sent */
     struct password_check *check;    /* while a password is checked */
     struct ident_query *ident;       /* while an identd is asked; owned */
+    struct dial *dial;               /* while proxies are asked for the target; owned */
+    struct dial_path *path;          /* of what came of that: the servers on the way; owned */
     char *user;                      /* owned; a verified identity as rules write it, or NULL */
     ev_timer timer;
     uint64_t timer_due; /* ms; what the timer is set to */

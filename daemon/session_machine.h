@@ -51,8 +51,8 @@ void session_look_at_cut(struct session *s);
  * first of it. */
 void session_secure_client(struct session *s);
 
-/* session_tls.c: TLS on the target's side, if the route wants it. False: it does not, or it is there
- * already. */
+/* session_tls.c: PROXY header and TLS towards a target that is reached straight, if the route wants
+ * them. False: it does not, or they are there already. */
 bool session_secure_target(struct session *s);
 
 /* session.c: the client is known: TLS, or the target at once, or the handshake. */
@@ -86,6 +86,9 @@ bool session_judge_address(void *target, const struct ip_endpoint *address,
 
 /* Starts towards the target of the complete request. */
 void session_dial(struct session *s);
+
+/* Makes s->dial for the session's route, which has proxies; it stays NULL without memory. */
+void session_prepare_dial(struct session *s);
 
 /* Reads from the client into the block in which its bytes wait until the target stands. */
 enum io session_read_early(struct session *s);

@@ -62,6 +62,11 @@ bool pair_connect(struct stream_pair *pair, const struct connector_options *opti
  * that is being opened. No event. */
 void pair_expire(struct stream_pair *pair);
 
+/* Opening has begun with something that the owner does before it connects: both directions are OPENING
+ * until pair_connect(), which may be called then, or pair_fail(), or pair_close(). False: bad
+ * state. */
+bool pair_announce(struct stream_pair *pair);
+
 /* Whoever owns a connected pair has found that it is of no use any more (a write that nobody takes):
  * ERROR, with this error unless there is one. No event. */
 void pair_fail(struct stream_pair *pair, struct stream_error error);

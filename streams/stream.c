@@ -18,6 +18,7 @@ static void close_pair(struct connection *c)
 {
     bool closes_socket = c->pair.should_close && c->pair.tcp.fd >= 0;
 
+    connection_drop_service(c);
     pair_close(&c->pair);
     connection_start_limit(c, 0);
     c->is_ending = c->wants_room = c->is_up = false;
@@ -86,6 +87,22 @@ bool stream_pair_to_host(struct ev_loop *loop, struct resolver *resolver, const 
     return true;
 }
 
+bool stream_pair_to_service(struct ev_loop *loop, struct resolver *resolver, const char *service,
+                            struct stream **ret_read, struct stream **ret_write)
+{
+    struct connection *c = connection_new(loop);
+
+    if (!c)
+        return false;
+    c->resolver = resolver;
+    if (!stream_set_text(&c->read, STREAM_REMOTE_SERVICE, service)) {
+        connection_free_unheld(c);
+        return false;
+    }
+    hand_out(c, ret_read, ret_write);
+    return true;
+}
+
 bool stream_pair_from_socket(struct ev_loop *loop, int fd, struct stream **ret_read,
                              struct stream **ret_write)
 {
@@ -112,6 +129,7 @@ void connection_begin(struct connection *c)
 static void came_up(struct connection *c)
 {
     c->is_up = true;
+    connection_drop_service(c);
     connection_start_limit(c, 0);
     connection_apply_keepalive(c);
 }
@@ -120,14 +138,18 @@ void connection_continue(struct connection *c)
 {
     bool was_up = c->is_up;
 
-    while (!c->is_up && c->pair.state == PAIR_CONNECTED) {
+    while (!c->is_up && (c->pair.state == PAIR_CONNECTED || connection_try_next(c))) {
+        if (c->pair.state != PAIR_CONNECTED)
+            continue;
         if (!c->plan)
             came_up(c);
         else if (!connection_pass(c))
             pair_fail(&c->pair, stream_error_connect(ENOMEM));
     }
-    if (c->pair.state == PAIR_ERROR)
+    if (c->pair.state == PAIR_ERROR) {
+        connection_drop_service(c);
         connection_start_limit(c, 0);
+    }
     c->has_changed = c->has_changed || c->is_up != was_up || c->pair.state == PAIR_ERROR;
 }
 
@@ -142,7 +164,8 @@ static bool may_open(struct connection *c)
     if ((c->is_ending && is_closed(c)) || c->pair.state == PAIR_ERROR)
         close_pair(c);
     return c->pair.state != PAIR_CONNECTED && !pair_is_opening(&c->pair) &&
-           (c->socket >= 0 || connection_text(c, STREAM_REMOTE_HOST));
+           (c->socket >= 0 || connection_text(c, STREAM_REMOTE_HOST) ||
+            connection_text(c, STREAM_REMOTE_SERVICE));
 }
 
 bool stream_open(struct stream *stream, struct stream_error *ret_error)
@@ -174,11 +197,21 @@ bool stream_open(struct stream *stream, struct stream_error *ret_error)
     return true;
 }
 
+/* While a service is looked up the pair itself has nothing to wait for. */
+static void expire_opening(struct connection *c)
+{
+    connection_drop_service(c);
+    pair_expire(&c->pair);
+    if (pair_is_opening(&c->pair))
+        pair_fail(&c->pair, stream_error_of(ERROR_RESOLVER_TIMEOUT));
+}
+
 void stream_expire(struct stream *stream)
 {
     struct connection *c = stream->connection;
 
-    pair_expire(&c->pair);
+    if (pair_is_opening(&c->pair))
+        expire_opening(c);
     c->read.told_error = c->write.told_error = c->pair.state == PAIR_ERROR;
     connection_continue(c);
     connection_update(c);
@@ -326,7 +359,7 @@ static void begin_end(struct connection *c)
 void connection_expire(struct connection *c)
 {
     if (pair_is_opening(&c->pair))
-        pair_expire(&c->pair);
+        expire_opening(c);
     else if (is_closed(c))
         close_pair(c);
     else if (c->pair.state == PAIR_CONNECTED)

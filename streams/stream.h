@@ -25,6 +25,12 @@ struct stream;
 bool stream_pair_to_host(struct ev_loop *loop, struct resolver *resolver, const char *host,
                          uint16_t port, struct stream **ret_read, struct stream **ret_write);
 
+/* A pair to a service of a domain, `_NAME._PROTO.DOMAIN` (RFC 2782): its SRV records say which hosts
+ * and ports are tried, in their order, when it is opened. With TLS the certificate has to be for
+ * DOMAIN. Needs the resolver. */
+bool stream_pair_to_service(struct ev_loop *loop, struct resolver *resolver, const char *service,
+                            struct stream **ret_read, struct stream **ret_write);
+
 /* A pair on a connected, non-blocking stream socket, which stays the caller's unless
  * STREAM_SHOULD_CLOSE_NATIVE_SOCKET is set. It is open once one of its streams is opened. A pair
  * that has closed its socket can be given a host and opened again. */

@@ -7,6 +7,20 @@
 #include <string.h>
 #include <strings.h>
 
+const char *connection_host(const struct connection *c)
+{
+    const struct srv_record *server = connection_server(c);
+
+    return server ? server->target : connection_text(c, STREAM_REMOTE_HOST);
+}
+
+uint16_t connection_port(const struct connection *c)
+{
+    const struct srv_record *server = connection_server(c);
+
+    return server ? server->port : (uint16_t)connection_number(c, STREAM_REMOTE_PORT);
+}
+
 /* ---- proxies */
 
 static bool is_near_address(const struct ip_address *ip)
@@ -45,8 +59,7 @@ static bool has_proxy(const struct connection *c)
 {
     if (c->socket >= 0 || !connection_text(c, STREAM_SOCKS_HOST))
         return false;
-    return !connection_number(c, STREAM_PROXY_LOCAL_BYPASS) ||
-           !is_near(connection_text(c, STREAM_REMOTE_HOST));
+    return !connection_number(c, STREAM_PROXY_LOCAL_BYPASS) || !is_near(connection_host(c));
 }
 
 static bool copy_host(const char *text, struct socks_host *ret_host)
@@ -67,12 +80,12 @@ static bool add_proxy(struct connection *c, struct stream_error *ret_error)
 {
     struct open_step step = {
         .kind = OPEN_SOCKS5,
-        .port = (uint16_t)connection_number(c, STREAM_REMOTE_PORT),
+        .port = connection_port(c),
         .user = connection_text(c, STREAM_SOCKS_USER),
         .password = connection_text(c, STREAM_SOCKS_PASSWORD),
     };
 
-    if (!copy_host(connection_text(c, STREAM_REMOTE_HOST), &step.host)) {
+    if (!copy_host(connection_host(c), &step.host)) {
         *ret_error = stream_error_of(ERROR_RESOLVER_INVALID);
         return false;
     }
@@ -118,6 +131,8 @@ bool connection_prepare(struct connection *c, struct stream_error *ret_error)
         *ret_error = stream_error_connect(ENOMEM);
         return false;
     }
+    if (!connection_host(c) && c->socket < 0)
+        return true; /* of a service: when its servers are known */
     if ((!has_proxy(c) || add_proxy(c, ret_error)) &&
         (connection_security(c) == STREAM_SECURITY_NONE || add_tls(c, ret_error)))
         return true;
@@ -151,8 +166,8 @@ static bool open_socket(struct connection *c)
 static bool open_host(struct connection *c)
 {
     bool is_proxied = has_proxy(c);
-    const char *host = connection_text(c, is_proxied ? STREAM_SOCKS_HOST : STREAM_REMOTE_HOST);
-    int64_t port = connection_number(c, is_proxied ? STREAM_SOCKS_PORT : STREAM_REMOTE_PORT);
+    const char *host = is_proxied ? connection_text(c, STREAM_SOCKS_HOST) : connection_host(c);
+    int64_t port = is_proxied ? connection_number(c, STREAM_SOCKS_PORT) : connection_port(c);
     struct connector_options options = {.resolver = c->resolver};
     struct ip_address literal = {0};
 
@@ -162,5 +177,7 @@ static bool open_host(struct connection *c)
 
 bool connection_connect(struct connection *c)
 {
-    return c->socket >= 0 ? open_socket(c) : open_host(c);
+    if (c->socket >= 0)
+        return open_socket(c);
+    return connection_host(c) ? open_host(c) : connection_look_up(c);
 }

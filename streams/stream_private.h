@@ -32,6 +32,7 @@ struct connection {
     struct stream_value values[STREAM_PROPERTY_COUNT]; /* texts are owned */
     bool is_set[STREAM_PROPERTY_COUNT];
     int socket;              /* given at creation, until it was closed; -1 = none */
+    struct service *service; /* owned; of a pair to one, while it is being opened */
     struct open_plan *plan;  /* owned; what is passed through once it is connected; NULL: nothing */
     struct buffer_pool pool; /* of its layers */
     uint8_t *ahead;          /* owned; NULL: nothing was read ahead */
@@ -117,6 +118,26 @@ bool connection_prepare(struct connection *c, struct stream_error *ret_error);
 void connection_drop_plan(struct connection *c);
 bool connection_connect(struct connection *c); /* false: no memory */
 bool connection_pass(struct connection *c);    /* starts on the plan; false: bad state */
+
+/* Where it goes: the host of the pair, or the one of its service that is tried; NULL: none. */
+const char *connection_host(const struct connection *c);
+uint16_t connection_port(const struct connection *c);
+
+/* stream_service.c */
+
+/* Looks for the servers of the service; the pair is OPENING. False: no memory. */
+bool connection_look_up(struct connection *c);
+
+/* Of a pair that is in ERROR: tries the next server. False: there is none, or no use in it; the most
+ * telling error is the pair's. */
+bool connection_try_next(struct connection *c);
+void connection_drop_service(struct connection *c);
+
+/* The server that is tried; NULL: none. */
+const struct srv_record *connection_server(const struct connection *c);
+
+/* DOMAIN of _NAME._PROTO.DOMAIN. */
+const char *connection_service_domain(const char *service);
 
 /* stream_security.c */
 

@@ -188,6 +188,7 @@ static const struct row rows[STREAM_PROPERTY_COUNT] = {
     [STREAM_NATIVE_HANDLE] = FOUND(KIND_NUMBER, find_handle),
     [STREAM_REMOTE_HOST] = {.kind = KIND_TEXT, .settable = SET_CLOSED, .find = find_host},
     [STREAM_REMOTE_PORT] = {.kind = KIND_NUMBER, .settable = SET_CLOSED, .max = UINT16_MAX, .find = find_port},
+    [STREAM_REMOTE_SERVICE] = {.kind = KIND_TEXT, .settable = SET_CLOSED},
     [STREAM_LOCAL_ADDRESS] = FOUND(KIND_TEXT, find_local),
     [STREAM_REMOTE_ADDRESS] = FOUND(KIND_TEXT, find_remote),
     [STREAM_KEEPALIVE] = {.kind = KIND_NUMBER, .max = INT16_MAX, .changed = keepalive_changed},

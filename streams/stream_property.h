@@ -20,6 +20,7 @@ enum stream_property {
     STREAM_NATIVE_HANDLE,              /* number: the descriptor; read only; none while not open */
     STREAM_REMOTE_HOST,                /* text: as given, or the peer's address; closed */
     STREAM_REMOTE_PORT,                /* number, 0..65535; closed */
+    STREAM_REMOTE_SERVICE,             /* text: as given; closed */
     STREAM_LOCAL_ADDRESS,              /* text ADDRESS:PORT; read only; once connected */
     STREAM_REMOTE_ADDRESS,             /* text ADDRESS:PORT that is connected (the proxy's, where
                                           there is one); read only */

@@ -73,6 +73,8 @@ const char *connection_peer_name(const struct connection *c)
         return NULL;
     if (c->is_set[STREAM_TLS_PEER_NAME])
         return connection_text(c, STREAM_TLS_PEER_NAME);
+    if (connection_text(c, STREAM_REMOTE_SERVICE))
+        return connection_service_domain(connection_text(c, STREAM_REMOTE_SERVICE));
     return connection_text(c, STREAM_REMOTE_HOST);
 }
 
