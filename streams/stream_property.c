@@ -295,13 +295,17 @@ bool stream_set_property(struct stream *stream, enum stream_property property,
                          const struct stream_value *value)
 {
     struct connection *c = stream->connection;
-    const struct row *row = &rows[property];
-    struct stream_value fresh = {0}, former = c->values[property];
-    bool was_set = c->is_set[property];
+    const struct row *row;
+    struct stream_value fresh = {0}, former;
+    bool was_set;
 
     connection_set_why(c, NULL);
-    if ((unsigned)property >= STREAM_PROPERTY_COUNT || !may_set(c, row->settable) ||
-        (value && !fits(c, row, value)))
+    if ((unsigned)property >= STREAM_PROPERTY_COUNT)
+        return false;
+    row = &rows[property];
+    former = c->values[property];
+    was_set = c->is_set[property];
+    if (!may_set(c, row->settable) || (value && !fits(c, row, value)))
         return false;
     if (value && row->kind == KIND_TEXT && value->text && !copy_text(&fresh, value->text))
         return false;
@@ -341,8 +345,12 @@ bool stream_copy_property(const struct stream *stream, enum stream_property prop
                           struct stream_value *ret_value)
 {
     const struct connection *c = stream->connection;
-    const struct row *row = &rows[property];
+    const struct row *row;
 
+    *ret_value = (struct stream_value){0};
+    if ((unsigned)property >= STREAM_PROPERTY_COUNT)
+        return false;
+    row = &rows[property];
     *ret_value = (struct stream_value){.number = row->kind == KIND_TEXT ? 0 : row->fallback};
     if (c->is_set[property]) {
         ret_value->number = c->values[property].number;

@@ -86,7 +86,7 @@ static bool push_tls(struct connection *c, struct tls_context *context)
         .peer_name = connection_peer_name(c),
         .keeps_chain = true,
         .pool = &c->pool,
-        .early = c->ahead + c->ahead_at,
+        .early = c->ahead ? c->ahead + c->ahead_at : NULL,
         .early_length = connection_ahead(c),
     };
     struct layer *layer = layer_tls_new(&options);

@@ -305,6 +305,8 @@ Test(cfstream, properties_are_shared_and_set_on_either)
     cr_assert_not(stream_set_number(in, STREAM_REMOTE_PORT, 65536));
     cr_assert_not(stream_set_number(in, STREAM_KEEPALIVE, -1));
     cr_assert_not(stream_set_number(in, STREAM_NATIVE_HANDLE, 1), "read only");
+    cr_assert_not(stream_set_number(in, STREAM_PROPERTY_COUNT, 1), "there is none");
+    cr_assert_not(stream_copy_property(in, STREAM_PROPERTY_COUNT, &value));
     cr_assert_not(stream_set_text(in, STREAM_REMOTE_HOST, NULL));
     cr_assert_not(stream_copy_property(in, STREAM_SOCKS_SERVER_VERSION, &value));
     cr_assert_not(stream_copy_property(in, STREAM_NATIVE_HANDLE, &value), "none yet");

@@ -228,7 +228,7 @@ static const char first_line[] = "-----BEGIN CERTIFICATE-----\n";
 
 Test(cfstream_tls, the_peers_certificates_can_be_copied_also_of_one_that_is_refused)
 {
-    for (int refused = 0; refused <= 1; refused++) {
+    for (unsigned refused = 0; refused <= 1; refused++) {
         struct ends ends;
         struct stream_value value;
         const char *at;
