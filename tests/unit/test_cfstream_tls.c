@@ -349,3 +349,54 @@ Test(cfstream_tls, a_close_sends_what_is_under_way_then_ends_in_order)
     cr_assert_eq(all, written);
     free_both(&ends);
 }
+
+static int pending_bytes(struct ends *ends, bool has_limit)
+{
+    static char much[256 * 1024];
+    size_t n;
+
+    pair_up(ends);
+    be_server(ends, "server");
+    cr_assert(stream_set_text(ends->client.in, STREAM_TLS_AUTHORITY, tls_test_path("root.pem")));
+    cr_assert(stream_set_number(ends->client.in, STREAM_WRITE_TIMEOUT, has_limit ? 50 : 0));
+    open_both(ends);
+    RUN_UNTIL(ends->server.seen.open);
+    stream_set_callback(ends->server.in, 0, see, &ends->server.seen);
+    while (stream_write(ends->client.out, much, sizeof much, &n) == IO_OK)
+        ;
+    return (int)number_of(ends->client.in, STREAM_NATIVE_HANDLE);
+}
+
+Test(cfstream_tls, a_close_waits_no_longer_than_a_write_does)
+{
+    struct ends ends;
+    int fd = pending_bytes(&ends, true);
+
+    cr_assert(stream_close(ends.client.out));
+    cr_assert(stream_close(ends.client.in));
+    cr_assert_eq(stream_pair_state(ends.client.in), PAIR_CLOSED);
+    cr_assert_geq(fcntl(fd, F_GETFD), 0, "there is something to send");
+    RUN_UNTIL(fcntl(fd, F_GETFD) < 0);
+    free_both(&ends);
+}
+
+Test(cfstream_tls, opening_again_gives_up_what_a_close_still_sends)
+{
+    struct ends ends;
+    struct stream_error error;
+    struct ip_endpoint bound;
+    int fd = pending_bytes(&ends, false), listening = peer_listen(&bound);
+
+    stream_close(ends.client.out);
+    stream_close(ends.client.in);
+    cr_assert_geq(fcntl(fd, F_GETFD), 0);
+    cr_assert_not(stream_open(ends.client.in, &error),
+                  "its socket is gone now, and there is no host");
+    cr_assert_lt(fcntl(fd, F_GETFD), 0);
+    cr_assert(stream_set_text(ends.client.in, STREAM_REMOTE_HOST, "127.0.0.1"));
+    cr_assert(stream_set_number(ends.client.in, STREAM_REMOTE_PORT, bound.port));
+    cr_assert(stream_open(ends.client.in, &error));
+    close(peer_accept(listening));
+    close(listening);
+    free_both(&ends);
+}
