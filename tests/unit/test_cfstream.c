@@ -91,7 +91,7 @@ Test(cfstream, an_unresolved_host_is_resolved_without_blocking)
     close(listening);
 }
 
-/* A DNS server on our loop, which has two records for everything: the better one's port is closed. */
+/* A DNS server on our loop, which has two records for everything, the better one behind the other. */
 struct name_server {
     ev_io io;
     uint16_t ports[2];
@@ -124,7 +124,7 @@ static void on_question(struct ev_loop *l, ev_io *w, int revents)
     message[7] = 2;
     for (int i = 0; i < 2; i++) { /* name, SRV, IN, TTL, length; priority, weight, port, target */
         n += put(message + n, "\300\14\0\41\0\1\0\0\0\74\0\21\0", 13);
-        message[n++] = (uint8_t)i;
+        message[n++] = !i;
         n += put(message + n, "\0\0", 2);
         message[n++] = (uint8_t)(dns->ports[i] >> 8);
         message[n++] = (uint8_t)dns->ports[i];
@@ -171,8 +171,8 @@ Test(cfstream, a_pair_to_a_network_service_is_resolved_before_connecting)
 
     close(peer_listen(&closed));
     listening = peer_listen(&bound);
-    dns.ports[0] = closed.port;
-    dns.ports[1] = bound.port;
+    dns.ports[0] = bound.port;
+    dns.ports[1] = closed.port;
     cr_assert(stream_pair_to_service(loop(), resolver, "_imaps._tcp.far.test", &in, &out));
     cr_assert_str_eq(text_of(out, STREAM_REMOTE_SERVICE), "_imaps._tcp.far.test");
     stream_set_callback(in, SEE_ALL, see, &seen);
@@ -208,7 +208,7 @@ Test(cfstream, a_pair_to_a_network_service_is_resolved_before_connecting)
 /* The proxy is told the name of the server, and the certificate would have to be the domain's. */
 Test(cfstream, a_service_is_reached_through_a_proxy)
 {
-    struct name_server dns = {.ports = {80, 81}};
+    struct name_server dns = {.ports = {81, 80}};
     struct resolver *resolver = start_dns(&dns);
     struct ip_endpoint proxy;
     struct stream *in;
