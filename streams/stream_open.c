@@ -99,7 +99,12 @@ static bool add_proxy(struct connection *c, struct stream_error *ret_error)
         *ret_error = stream_error_of(ERROR_SOCKS_UNKNOWN_CLIENT_VERSION);
         return false;
     }
-    return open_plan_add(c->plan, &step, ret_error);
+    if (open_plan_add(c->plan, &step, ret_error))
+        return true;
+    /* The sources have a number for it among the errors of SOCKS. */
+    if (stream_error_is(ret_error, ERROR_STREAM_BAD_STATE))
+        *ret_error = stream_error_of(ERROR_SOCKS_BAD_STATE);
+    return false;
 }
 
 /* ---- what is passed through */

@@ -109,8 +109,10 @@ bool connection_start_tls(struct connection *c)
     if (!c->is_up || connection_security(c) == STREAM_SECURITY_NONE)
         return true; /* for when it is opened */
     if (c->read.is_closed != c->read.is_left_out || c->write.is_closed != c->write.is_left_out ||
-        c->wants_room)
+        c->wants_room) {
+        connection_set_why(c, "a direction is closed, or waits to be written to");
         return false;
+    }
     context = connection_tls_context(c);
     has_begun = context && push_tls(c, context);
     tls_context_unref(context);

@@ -2,6 +2,7 @@
  * read, flags, time limits, addresses of both families, hosts that are resolved on the loop. */
 #include "streams/listener.h"
 #include "streams/resolver.h"
+#include "streams/tcp_socket.h"
 #include "tests/unit/stream_peer.h"
 
 #include <errno.h>
@@ -74,6 +75,41 @@ Test(cfsocket, data_callback_has_the_bytes_already_read)
     shutdown(w.peer, SHUT_WR);
     RUN_UNTIL(w.in_seen.end);
     wire_down(&w);
+}
+
+static void on_accepted(struct tcp_socket *listening, struct tcp_socket *inbound, void *context)
+{
+    (void)listening;
+    tcp_socket_free(inbound);
+    ++*(unsigned *)context;
+}
+
+Test(cfsocket, the_accept_callback_comes_when_it_was_asked_for)
+{
+    static const struct tcp_socket_callbacks callbacks = {.accepted = on_accepted};
+    unsigned accepted = 0;
+    struct tcp_socket *socket = tcp_socket_new(loop(), NULL, &callbacks, &accepted);
+    struct stream_error error;
+    struct ip_endpoint bound;
+    struct stream *in[2];
+
+    cr_assert(tcp_socket_set_address(socket, "127.0.0.1", 0));
+    cr_assert(tcp_socket_listen(socket, &error));
+    cr_assert(tcp_socket_bound(socket, &bound));
+    for (int i = 0; i < 2; i++) {
+        cr_assert(stream_pair_to_host(loop(), NULL, "127.0.0.1", bound.port, &in[i], NULL));
+        cr_assert(stream_open(in[i], &error));
+    }
+    run_a_little();
+    cr_assert_eq(accepted, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert(tcp_socket_accept(socket, NULL, NULL, &error));
+        RUN_UNTIL(accepted == i + 1);
+        run_a_little();
+        cr_assert_eq(accepted, i + 1);
+        stream_free(in[i]);
+    }
+    tcp_socket_free(socket);
 }
 
 Test(cfsocket, callbacks_can_be_switched_off_and_on)

@@ -415,6 +415,7 @@ Test(cfstream, what_no_proxy_can_be_told_is_found_before_it_is_asked)
 {
     struct stream *in;
     struct stream_error error;
+    char long_user[257] = {0};
 
     cr_assert(stream_pair_to_host(loop(), NULL, "192.0.2.7", 80, &in, NULL));
     cr_assert(stream_set_text(in, STREAM_SOCKS_HOST, "127.0.0.1"));
@@ -427,6 +428,12 @@ Test(cfstream, what_no_proxy_can_be_told_is_found_before_it_is_asked)
     cr_assert(stream_set_text(in, STREAM_REMOTE_HOST, "2001:db8::1"));
     cr_assert_not(stream_open(in, &error));
     cr_assert(stream_error_is(&error, ERROR_PROTOCOL_ADDRESS_UNSUPPORTED));
+    memset(long_user, 'u', sizeof long_user - 1);
+    cr_assert(stream_set_text(in, STREAM_SOCKS_USER, long_user));
+    cr_assert(stream_set_number(in, STREAM_SOCKS_VERSION, 5));
+    cr_assert_not(stream_open(in, &error));
+    cr_assert_str_eq(error_of(in), "stream.state.bad-state");
+    cr_assert_eq(stream_error_pack(&error), 2);
     stream_free(in);
 }
 
