@@ -134,6 +134,7 @@ static bool map_stack(struct coroutine *c)
 {
     c->page = (size_t)sysconf(_SC_PAGESIZE);
     c->mapping = mmap(NULL, c->page + COROUTINE_STACK, PROT_NONE,
+                      /* cppcheck-suppress invalidFunctionArg ; MAP_ANONYMOUS wants -1 */
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (c->mapping == MAP_FAILED)
         return false;
