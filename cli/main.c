@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct verb *const verbs[] = {&verb_explain, &verb_passwd};
+static const struct verb *const verbs[] = {&verb_connect, &verb_probe, &verb_explain, &verb_passwd};
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -14,8 +14,10 @@ struct verb {
     int (*run)(const struct verb *verb, int argc, char **argv);
 };
 
+extern const struct verb verb_connect;
 extern const struct verb verb_explain;
 extern const struct verb verb_passwd;
+extern const struct verb verb_probe;
 
 /* To stdout; returns the exit status. */
 int verb_help(const struct verb *verb);

@@ -286,6 +286,22 @@ static bool pick(struct dial *d)
     return true;
 }
 
+static struct dial_peer peer_of(const struct dial *d, unsigned hop)
+{
+    struct dial_peer peer;
+
+    if (hop < d->hop_count) {
+        const struct upstream_server *server = d->path->servers[hop];
+
+        return (struct dial_peer){server->host, server->host ? d->hops[hop].resolved : server->ip,
+                                  server->port};
+    }
+    peer = d->options.target;
+    if (d->target_count)
+        peer.ip = d->targets[d->target_at];
+    return peer;
+}
+
 /* ---- names that the proxy before will not resolve: a connector that may connect to nothing has all
  * addresses pass by */
 
@@ -293,10 +309,11 @@ static bool note_address(void *context, const struct ip_endpoint *address,
                          struct stream_error *ret_error)
 {
     struct dial *d = context;
-    struct hop *hop = &d->hops[d->looked_up];
 
-    if (hop->resolved.family == IP_NONE)
-        hop->resolved = address->ip;
+    if (d->looked_up == d->hop_count)
+        dial_offer(d, &address->ip);
+    else if (d->hops[d->looked_up].resolved.family == IP_NONE)
+        d->hops[d->looked_up].resolved = address->ip;
     *ret_error = stream_error_of(ERROR_RESOLVER_NO_ADDRESS);
     return false;
 }
@@ -309,10 +326,24 @@ static void on_looked_up(void *context, struct connector *connector)
     d->options.wake(d->options.context);
 }
 
+/* Behind the last hop is the target, whose addresses a session has judged, and offered, before. */
 static bool needs_lookup(const struct dial *d, unsigned hop)
 {
-    return hop > 0 && d->path->servers[hop]->host && d->hops[hop].resolved.family == IP_NONE &&
-           !config_resolves_remotely(d->hops[hop - 1].upstream);
+    if (config_resolves_remotely(d->hops[hop - 1].upstream))
+        return false;
+    if (hop == d->hop_count)
+        return d->options.target.host && !d->target_count;
+    return d->path->servers[hop]->host && d->hops[hop].resolved.family == IP_NONE;
+}
+
+static void lookup_failed(struct dial *d, unsigned hop, struct stream_error error)
+{
+    if (hop < d->hop_count) {
+        hop_failed(d, hop, d->path->servers[hop], error);
+        return;
+    }
+    keep_error(d, NULL, error, true);
+    over(d);
 }
 
 static void start_lookup(struct dial *d, unsigned hop)
@@ -325,13 +356,13 @@ static void start_lookup(struct dial *d, unsigned hop)
         .finished = on_looked_up,
         .context = d,
     };
-    const struct upstream_server *server = d->path->servers[hop];
+    const struct dial_peer peer = peer_of(d, hop);
 
     d->looked_up = hop;
     d->began = *d->options.now;
-    d->lookup = connector_start(&options, NULL, server->host, server->port);
+    d->lookup = connector_start(&options, NULL, peer.host, peer.port);
     if (!d->lookup)
-        hop_failed(d, hop, NULL, stream_error_connect(ENOMEM));
+        lookup_failed(d, hop, stream_error_connect(ENOMEM));
 }
 
 /* False: one is under way. */
@@ -346,14 +377,14 @@ static bool look_up(struct dial *d)
         error = *connector_error(d->lookup);
         connector_free(d->lookup);
         d->lookup = NULL;
-        if (d->hops[d->looked_up].resolved.family == IP_NONE) {
-            hop_failed(d, d->looked_up, d->path->servers[d->looked_up], error);
+        if (needs_lookup(d, d->looked_up)) {
+            lookup_failed(d, d->looked_up, error);
             return true;
         }
     }
-    while (hop < d->hop_count && !needs_lookup(d, hop))
+    while (hop <= d->hop_count && !needs_lookup(d, hop))
         hop++;
-    if (hop < d->hop_count)
+    if (hop <= d->hop_count)
         start_lookup(d, hop);
     else
         d->state = STATE_CONNECTING;
@@ -376,22 +407,6 @@ static void on_progress(void *context, const struct open_progress *progress)
         return;
     if (bound.ip.family != IP_NONE && !ip_is_unspecified(&bound.ip))
         d->bound = (struct ip_endpoint){bound.ip, port};
-}
-
-static struct dial_peer peer_of(const struct dial *d, unsigned hop)
-{
-    struct dial_peer peer;
-
-    if (hop < d->hop_count) {
-        const struct upstream_server *server = d->path->servers[hop];
-
-        return (struct dial_peer){server->host, server->host ? d->hops[hop].resolved : server->ip,
-                                  server->port};
-    }
-    peer = d->options.target;
-    if (d->target_count)
-        peer.ip = d->targets[d->target_at];
-    return peer;
 }
 
 static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_error *ret_error)

@@ -43,9 +43,10 @@ bool serving_init(struct serving *serving, struct ev_loop *loop, const struct co
 
     serving->names = name_watch_new(loop, &options, on_answered, serving);
     serving->services = service_watch_new(loop, &options.resolver);
-    if (!serving->names || !serving->services)
+    serving->health = health_new(loop, &options.resolver);
+    if (!serving->names || !serving->services || !serving->health)
         log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
-    return serving->names && serving->services;
+    return serving->names && serving->services && serving->health;
 }
 
 /* The names of all whitelists of `snapshot`, which is told what is known of them already. */
@@ -190,6 +191,7 @@ void serving_apply(struct serving *serving, struct serving_change *change)
         snapshot_unref(before);
     }
     service_watch_follow(serving->services, change->snapshot);
+    health_follow(serving->health, change->snapshot);
     serving->snapshot = change->snapshot;
     serving->sockets = change->sockets;
     free(change->plans);
@@ -212,6 +214,8 @@ void serving_done(struct serving *serving)
     serving->names = NULL;
     service_watch_free(serving->services);
     serving->services = NULL;
+    health_free(serving->health);
+    serving->health = NULL;
     if (!serving->snapshot)
         return;
     sockets_unlink(&serving->sockets, NULL, serving->privileges.confines);

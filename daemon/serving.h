@@ -5,6 +5,7 @@
 #ifndef PAIRSOCKS_SERVING_H
 #define PAIRSOCKS_SERVING_H
 
+#include "daemon/health.h"
 #include "daemon/name_watch.h"
 #include "daemon/privileges.h"
 #include "daemon/service_watch.h"
@@ -16,6 +17,7 @@ struct serving {
     struct snapshot *next;          /* borrowed: while it is being prepared */
     struct name_watch *names;       /* owned: of all whitelists */
     struct service_watch *services; /* owned: of all upstreams */
+    struct health *health;          /* owned: of their servers */
     struct sockets sockets;
     struct privileges privileges;
 };

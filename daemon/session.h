@@ -66,7 +66,6 @@ struct session {
     const char *protocol;                /* as logged */
     const struct config_rule *rule;      /* that decided, of the snapshot; NULL: none */
     const struct config_upstream *route; /* once `is_routed`; NULL: direct */
-    struct ip_address bind_address;      /* of the route */
     bool is_routed;
     struct stream_error error; /* the first */
 };

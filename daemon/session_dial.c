@@ -87,7 +87,7 @@ void session_dial(struct session *s)
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend->ipv4_only,
-        .bind_address = &s->bind_address,
+        .bind_address = &s->worker->source,
     };
     struct ip_address literal = ip_unmapped(&s->target_ip);
     struct stream_error denied;

@@ -45,9 +45,6 @@ static void choose_route(struct session *s, const struct config_upstream *route)
         return;
     s->is_routed = true;
     s->route = route;
-    s->bind_address = s->listener->config->bind_address;
-    if (s->route && s->route->bind_address.family != IP_NONE)
-        s->bind_address = s->route->bind_address;
 }
 
 /* Through us a client must not reach what we listen on: it would come from our address, and could
@@ -69,8 +66,12 @@ static bool judge_address(struct session *s, const struct ip_address *address,
     }
     if (decision.verdict == POLICY_DENY)
         *ret_error = decision.error;
-    if (decision.verdict == POLICY_ALLOW)
+    if (decision.verdict == POLICY_ALLOW) {
         choose_route(s, decision.route);
+        s->worker->source = s->route && s->route->bind_address.family != IP_NONE
+                                ? s->route->bind_address
+                                : s->listener->config->bind_address;
+    }
     return decision.verdict != POLICY_DENY;
 }
 

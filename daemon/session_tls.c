@@ -75,16 +75,18 @@ bool session_step_securing(struct session *s)
 bool session_secure_target(struct session *s)
 {
     struct tls_context *context = snapshot_route_tls(s->listener->snapshot, s->route);
-    struct ip_endpoint reached = pair_local_address(&s->client);
-    struct dial_client client = dial_client_of(&s->peer, &reached);
     struct dial_peer target = {s->asked_ip.family == IP_NONE ? s->target_name : NULL, s->asked_ip,
                                s->target_port};
     struct stream_error error = stream_error_connect(ENOMEM);
+    struct ip_endpoint reached;
+    struct dial_client client;
     struct open_plan *plan;
 
     if (s->target_secured || !s->route || (!context && s->route->send_proxy == SEND_PROXY_NO))
         return false;
     s->target_secured = true;
+    reached = pair_local_address(&s->client);
+    client = dial_client_of(&s->peer, &reached);
     plan = open_plan_new(s->worker->tools.pool);
     if (plan && dial_plan_add_connection(plan, 0, s->route, context, &target, &client, &error) &&
         pair_open_plan(&s->target, plan))

@@ -143,6 +143,38 @@ def test_chains_of_three_with_tls_to_the_target(proxies, start, ask, keep):
     assert (reply.code, session["error"], session["upstream"]) == (1, "tls.certificate.unknown-root", "wrong")
 
 
+def test_forwarding_listener_goes_through_proxies_too(pairsocks, proxies, dial, keep):
+    """What the client says at once is for the target; nothing is said to it when that cannot be had."""
+    proxy, target, closed = proxies(Dante, "danted"), keep(Echo()), keep(Refusing())
+    keys = {"listen": "127.0.0.1:0", "protocols": "forward", "route": "proxy"}
+    daemon = pairsocks(upstreams={"proxy": socks5(proxy)}, listeners={
+        "open": {**keys, "forward_to": endpoint(target.address)}, "closed": {**keys, "forward_to": endpoint(closed.address)}})
+    client = dial(daemon, address=daemon.address(4, "open"))
+    client.send(b"x" * 100000)
+    assert client.read(100000) == b"x" * 100000
+    client.finish()
+    client.expect_end()
+    client = dial(daemon, address=daemon.address(4, "closed"))
+    client.expect_closed()
+    record = daemon.wait_for(event="session", listener="closed")
+    assert (record["error"], record["upstream"]) == ("socks.socks5-response.connection-refused", "proxy")
+
+
+def test_chain_of_forty(start, ask, pairsocks, keep):
+    """Through a daemon of ours, again and again: the answer comes from the last one, whatever the length."""
+    hop = pairsocks()
+    target = keep(Echo())
+    length = 40
+    upstreams = {f"u{i}": socks5(endpoint(hop.address()), **({"via": f"u{i - 1}"} if i else {})) for i in range(length)}
+    daemon = pairsocks(route=f"u{length - 1}", upstreams=upstreams)
+    _, session = ask(daemon, "main", *target.address)
+    assert (session["error"], session["upstream"]) == ("none", f"u{length - 1}")
+    closed = keep(Refusing())
+    reply, session = ask(daemon, "main", *closed.address)
+    assert (reply.code, session["error"]) == (5, "socks.socks5-response.connection-refused")
+    hop.wait_for(count=2 * length, event="session")
+
+
 def test_whoever_refuses_is_named(proxies, start, ask, keep):
     first, second = proxies(Microsocks, "microsocks"), proxies(Dante, "danted")
     locked, web = proxies(Microsocks, "microsocks", LOGIN), proxies(Tinyproxy, "tinyproxy", PLAIN_LOGIN)

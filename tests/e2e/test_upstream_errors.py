@@ -188,9 +188,10 @@ def test_client_is_told_the_address_that_the_last_proxy_says(pairsocks, keep, di
 def test_proxy_gets_the_request_and_the_credentials_as_they_were_given(pairsocks, keep, dial):
     seen = {}
 
-    def note(name, read):
+    def note(name, read, reply):
         def script(wire):
             seen[name] = read(wire)
+            wire.send(reply)
 
         return script
 
@@ -198,21 +199,18 @@ def test_proxy_gets_the_request_and_the_credentials_as_they_were_given(pairsocks
         request = b""
         while not request.endswith(b"\r\n\r\n"):
             request += wire.read(1)
-        wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
         return request
 
     def read4(wire):
         data = wire.read(8)
         while data.count(b"\0", 8) < (2 if data[4:7] == bytes(3) else 1):
             data += wire.read(1)
-        wire.send(b"\0\x5a" + bytes(6))
         return data
 
     def read5(wire):
-        host = read_request5(wire, b"\x02", ("alice", "s3 cret, #1"))
-        wire.send(b"\x05\0\0" + BOUND)
-        return host
+        return read_request5(wire, b"\x02", ("alice", "s3 cret, #1"))
 
+    granted = {read_head: b"HTTP/1.1 200 OK\r\n\r\n", read4: b"\0\x5a" + bytes(6), read5: b"\x05\0\0" + BOUND}
     keys = {
         "socks5": ({"type": "socks5", "user": "alice", "password": "s3 cret, #1"}, read5),
         "local": ({"type": "socks5", "user": "alice", "password": "s3 cret, #1", "resolve": "local"}, read5),
@@ -222,7 +220,7 @@ def test_proxy_gets_the_request_and_the_credentials_as_they_were_given(pairsocks
     }
     dns = keep(Scripted())
     dns.name("target.test", a=["192.0.2.7"])
-    upstreams = {n: {**k, "server": str(keep(Script(note(n, read))))} for n, (k, read) in keys.items()}
+    upstreams = {n: {**k, "server": str(keep(Script(note(n, read, granted[read]))))} for n, (k, read) in keys.items()}
     daemon = pairsocks(upstreams=upstreams, daemon={"nameserver": dns.nameserver},
                        listeners={n: {"listen": "127.0.0.1:0", "route": n} for n in upstreams})  # fmt: skip
     for name in keys:

@@ -424,3 +424,47 @@ Test(layer_socks, the_longest_of_everything_fits)
     cr_assert_eq(talk->layer->ops->expired, ERROR_SYSTEM_CONNECT_TIMEOUT);
     finish(talk);
 }
+
+/* ---- a layer that takes everything and hands it down when it is flushed */
+
+static unsigned flushes_left;
+
+static enum io holding_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
+{
+    (void)bytes;
+    layer->flush_waits = INTEREST_WRITE;
+    *ret_n = n;
+    return IO_OK;
+}
+
+static enum io holding_flush(struct layer *layer)
+{
+    if (flushes_left && flushes_left--)
+        return IO_AGAIN;
+    layer->flush_waits = INTEREST_NONE;
+    return IO_OK;
+}
+
+static enum io holding_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
+{
+    return layer->below->ops->read(layer->below, out, n, ret_n);
+}
+
+Test(layer_socks, what_a_layer_below_still_holds_is_not_sent_yet)
+{
+    static const struct layer_ops ops = {
+        .name = "holding", .read = holding_read, .write = holding_write, .flush = holding_flush};
+    struct talk *talk = talk_new(to_ip(SOCKS_CLIENT_4, NULL, NULL), BYTES("\0\x5A\0\0\0\0\0\0"));
+    struct layer holding = {.ops = &ops, .below = &talk->script.layer};
+
+    talk->layer->below = &holding;
+    flushes_left = 3;
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(talk->layer->ops->open(talk->layer), IO_AGAIN);
+        cr_assert_eq(talk->layer->open_waits, INTEREST_NONE, "flush_waits says it");
+        cr_assert_eq(talk->phase_count + talk->script.reads, 0);
+    }
+    cr_assert_eq(talk->layer->ops->open(talk->layer), IO_OK);
+    cr_assert_eq(talk->phases[0], SETUP_ASKED);
+    finish(talk);
+}

@@ -117,7 +117,7 @@ static void start(struct world *w)
 /* The hops hear exactly this. */
 static void hear(struct world *w, const void *bytes, size_t n)
 {
-    uint8_t got[512];
+    uint8_t got[512] = {0};
     size_t have = 0;
 
     for (int turn = 0; have < n && turn < 50; turn++) {
