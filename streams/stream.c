@@ -1,46 +1,14 @@
-/* stream.c - two handles, one connection: its life from creation to its end. */
+/* stream.c - two handles, one connection: creation, opening, and the bytes of a pair of streams. Its end
+ * is in stream_end.c. */
 #include "streams/stream_private.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* How long what was written before a close may take, unless there is a timeout for writes. */
-static const int64_t linger_milliseconds = 30 * 1000;
 
 void connection_set_why(struct connection *c, const char *why)
 {
     free(c->why);
     c->why = why && *why ? strdup(why) : NULL;
-}
-
-static void close_pair(struct connection *c)
-{
-    bool closes_socket = c->pair.should_close && c->pair.tcp.fd >= 0;
-
-    connection_drop_service(c);
-    pair_close(&c->pair);
-    connection_start_limit(c, 0);
-    c->is_ending = c->wants_room = c->is_up = false;
-    c->ahead_at = c->ahead_n = 0;
-    if (closes_socket)
-        c->socket = -1;
-}
-
-void connection_free_unheld(struct connection *c)
-{
-    if (c->read.is_held || c->write.is_held || c->in_callback || c->is_ending)
-        return;
-    close_pair(c);
-    if (c->socket >= 0 && connection_number(c, STREAM_SHOULD_CLOSE_NATIVE_SOCKET))
-        close(c->socket); /* it was never opened */
-    connection_stop_events(c);
-    connection_done_properties(c);
-    connection_drop_plan(c);
-    buffer_pool_done(&c->pool);
-    free(c->ahead);
-    free(c->why);
-    free(c);
 }
 
 /* ---- creation */
@@ -153,16 +121,11 @@ void connection_continue(struct connection *c)
     c->has_changed = c->has_changed || c->is_up != was_up || c->pair.state == PAIR_ERROR;
 }
 
-static bool is_closed(const struct connection *c)
-{
-    return c->read.is_closed && c->write.is_closed;
-}
-
 /* What only sends the rest of what was closed gives way, as does what is left of a failure. */
 static bool may_open(struct connection *c)
 {
-    if ((c->is_ending && is_closed(c)) || c->pair.state == PAIR_ERROR)
-        close_pair(c);
+    if ((c->is_ending && connection_is_closed(c)) || c->pair.state == PAIR_ERROR)
+        connection_close(c);
     return c->pair.state != PAIR_CONNECTED && !pair_is_opening(&c->pair) &&
            (c->socket >= 0 || connection_text(c, STREAM_REMOTE_HOST) ||
             connection_text(c, STREAM_REMOTE_SERVICE));
@@ -198,7 +161,7 @@ bool stream_open(struct stream *stream, struct stream_error *ret_error)
 }
 
 /* While a service is looked up the pair itself has nothing to wait for. */
-static void expire_opening(struct connection *c)
+void connection_expire_opening(struct connection *c)
 {
     connection_drop_service(c);
     pair_expire(&c->pair);
@@ -211,7 +174,7 @@ void stream_expire(struct stream *stream)
     struct connection *c = stream->connection;
 
     if (pair_is_opening(&c->pair))
-        expire_opening(c);
+        connection_expire_opening(c);
     c->read.told_error = c->write.told_error = c->pair.state == PAIR_ERROR;
     connection_continue(c);
     connection_update(c);
@@ -336,85 +299,4 @@ void connection_update(struct connection *c)
         ev_timer_start(c->pair.loop, &c->soon);
     else
         ev_timer_stop(c->pair.loop, &c->soon);
-}
-
-/* ---- the end */
-
-void connection_end(struct connection *c)
-{
-    c->is_ending = pair_end(&c->pair) == IO_AGAIN;
-    if (!c->is_ending && is_closed(c))
-        close_pair(c);
-}
-
-static void begin_end(struct connection *c)
-{
-    int64_t limit = connection_number(c, STREAM_WRITE_TIMEOUT);
-
-    connection_end(c);
-    if (c->is_ending)
-        connection_start_limit(c, limit ? limit : linger_milliseconds);
-}
-
-void connection_expire(struct connection *c)
-{
-    if (pair_is_opening(&c->pair))
-        expire_opening(c);
-    else if (is_closed(c))
-        close_pair(c);
-    else if (c->pair.state == PAIR_CONNECTED)
-        pair_fail(&c->pair, stream_error_of(ERROR_SYSTEM_WRITE_TIMEOUT));
-    c->is_ending = false;
-}
-
-/* A half that was left out says nothing to the peer, but for TLS, which would be cut. */
-static bool has_to_end(const struct connection *c)
-{
-    if (!c->is_up || c->pair.write_status != STREAM_OPEN || !c->write.is_closed || c->is_ending)
-        return false;
-    if (c->write.is_left_out)
-        return is_closed(c) && connection_is_secure(c);
-    return !is_closed(c) || !pair_ends_by_close(&c->pair);
-}
-
-void connection_reset(struct connection *c)
-{
-    if (c->pair.should_close)
-        c->socket = -1;
-    pair_reset(&c->pair);
-    c->read.is_closed = c->write.is_closed = true;
-    close_pair(c);
-    connection_update(c);
-}
-
-bool stream_close(struct stream *stream)
-{
-    struct connection *c = stream->connection;
-    enum stream_status status = stream_status(stream);
-
-    if (status == STREAM_NOT_OPEN || status == STREAM_CLOSED) {
-        c->call_error = stream_error_of(ERROR_STREAM_BAD_STATE);
-        return false;
-    }
-    stream->is_closed = true;
-    if (stream->is_read)
-        c->ahead_at = c->ahead_n = 0;
-    else
-        c->wants_room = false;
-    if (has_to_end(c))
-        begin_end(c);
-    else if (is_closed(c) && !c->is_ending)
-        close_pair(c);
-    connection_update(c);
-    return true;
-}
-
-void stream_free(struct stream *stream)
-{
-    if (!stream)
-        return;
-    stream_close(stream);
-    stream->is_closed = true;
-    stream->is_held = false;
-    connection_free_unheld(stream->connection);
 }

@@ -1,5 +1,5 @@
-/* stream_private.h - what the files of the paired streams share: stream.c opens, reads, writes and
- * closes, stream_event.c tells, stream_property.c knows the properties, stream_security.c does TLS.
+/* stream_private.h - what the files of the paired streams share: stream.c opens, reads and writes,
+ * stream_end.c closes, stream_event.c tells, stream_property.c knows the properties, stream_security.c does TLS.
  * For them, and for what is built on streams inside the library (tcp_socket.c). */
 #ifndef PAIRSOCKS_STREAM_PRIVATE_H
 #define PAIRSOCKS_STREAM_PRIVATE_H
@@ -56,6 +56,11 @@ static inline bool connection_is_secure(const struct connection *c)
     return c->is_up && pair_find_layer(&c->pair, "tls");
 }
 
+static inline bool connection_is_closed(const struct connection *c)
+{
+    return c->read.is_closed && c->write.is_closed;
+}
+
 /* Somebody inside the library who is told of everything; NULL: nobody. It may free the streams. */
 static inline void connection_observe(struct connection *c, void (*on_change)(void *owner),
                                       void *owner)
@@ -85,7 +90,17 @@ void connection_begin(struct connection *c);
 /* After whatever may have changed what is waited for. */
 void connection_update(struct connection *c);
 
-/* Sends the end of our direction, or goes on sending it; closes and frees what nobody holds. */
+void connection_set_why(struct connection *c, const char *why); /* copied */
+
+/* The limit of opening has come. */
+void connection_expire_opening(struct connection *c);
+
+/* stream_end.c */
+
+/* Closes the pair; a socket that it closed is not its any more. */
+void connection_close(struct connection *c);
+
+/* Sends the end of our direction, or goes on sending it; closes what both have closed. */
 void connection_end(struct connection *c);
 
 /* Gives up what is still to be sent; both directions are closed. */
@@ -93,8 +108,9 @@ void connection_reset(struct connection *c);
 
 /* The limit has come, of whatever it was. */
 void connection_expire(struct connection *c);
+
+/* Frees it if nobody holds or needs it any more. */
 void connection_free_unheld(struct connection *c);
-void connection_set_why(struct connection *c, const char *why); /* copied */
 
 /* stream_event.c */
 void connection_init_events(struct connection *c, struct ev_loop *loop);
