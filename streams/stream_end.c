@@ -13,6 +13,7 @@ void connection_close(struct connection *c)
     bool closes_socket = c->pair.should_close && c->pair.tcp.fd >= 0;
 
     connection_drop_service(c);
+    connection_drop_plan(c);
     pair_close(&c->pair);
     connection_start_limit(c, 0);
     c->is_ending = c->wants_room = c->is_up = false;
@@ -30,7 +31,6 @@ void connection_free_unheld(struct connection *c)
         close(c->socket); /* it was never opened */
     connection_stop_events(c);
     connection_done_properties(c);
-    connection_drop_plan(c);
     buffer_pool_done(&c->pool);
     free(c->ahead);
     free(c->why);
