@@ -175,6 +175,8 @@ static void print_decision(const struct policy_decision *decision)
     else
         printf("rule: %s\n", decision->rule ? decision->rule->name : "default");
     printf("error: %s\n", stream_error_name(&decision->error, error));
+    if (decision->route)
+        printf("route: %s\n", decision->route->name);
 }
 
 /* What else is in the request's way. */
@@ -185,7 +187,9 @@ static void print_reservations(const struct config *config, const struct rules_r
         puts("note: this version serves connect only: protocol.command.unsupported");
     if (decision->verdict != POLICY_ALLOW)
         return;
-    if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)
+    if (decision->is_unresolved)
+        puts("note: the proxy resolves the name: rules with addresses and the guard see none");
+    else if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)
         puts("note: the guard still judges each of the name's addresses: give one with --address");
     if (decision->is_guarded && file_facts_has_port(config, request->port))
         puts("note: the guard denies this port on the daemon's own addresses");
@@ -212,7 +216,8 @@ static void explain_host(const struct config *config, const struct question *q,
     bool by_name = request->name && decision.verdict == POLICY_DENY;
     const struct config_rule *rule;
 
-    if (request->name && !by_name && q->address.family != IP_NONE) {
+    request->stays_unknown = decision.is_unresolved;
+    if (request->name && !by_name && !decision.is_unresolved && q->address.family != IP_NONE) {
         request->address = q->address;
         decision = judge(config, request);
     }

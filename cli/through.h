@@ -13,11 +13,11 @@ struct through {
 
 #define THROUGH_ARGUMENTS "[--proxy URL]... [--tls] [OPTIONS] HOST PORT"
 #define THROUGH_OPTIONS                                                                            \
-    "  --proxy URL       SCHEME://[USER:PASSWORD@]HOST[:PORT]; SCHEME is socks4,\n"                 \
-    "                    socks4a, socks5, socks5h (it resolves the names) or http,\n"               \
-    "                    each also with +tls. Several: one through the other.\n"                    \
-    "                    none: no proxy. Default: $PAIRSOCKS_PROXY, or\n"                           \
-    "                    socks5h://127.0.0.1:1080\n"                                                \
+    "  --proxy URL       SCHEME://[USER:PASSWORD@]HOST[:PORT]; SCHEME is socks4,\n"                \
+    "                    socks4a, socks5, socks5h (it resolves the names) or http,\n"              \
+    "                    each also with +tls. Several: one through the other.\n"                   \
+    "                    none: no proxy. Default: $PAIRSOCKS_PROXY, or\n"                          \
+    "                    socks5h://127.0.0.1:1080\n"                                               \
     "  --tls             TLS to the target\n"                                                      \
     "  --peer-name NAME  the target's certificate is for NAME, not for HOST\n"                     \
     "  --authority FILE  believe the roots in FILE, not the system's\n"                            \

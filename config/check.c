@@ -14,6 +14,8 @@ static const char *key_of(const struct reference *reference)
 {
     if (reference->section != SECTION_UPSTREAM)
         return reference->section == SECTION_LISTENER ? "listener" : "certificates";
+    if (reference->holder == SECTION_UPSTREAM)
+        return "via";
     return reference->holder == SECTION_RULE ? "action" : "route";
 }
 
@@ -62,6 +64,8 @@ static bool store(struct config *config, const struct reference *reference, unsi
                    &config->listeners[record].certificate_count, index);
     if (reference->holder == SECTION_RULE)
         config->rules_in_order[record].route = &config->upstreams[index];
+    else if (reference->holder == SECTION_UPSTREAM)
+        config->upstreams[record].via = &config->upstreams[index];
     else
         config->listeners[record].route = &config->upstreams[index];
     return true;
@@ -198,6 +202,7 @@ void check_config(struct config *config, const struct references *references,
     for (unsigned i = 0; i < config->upstream_count; i++)
         if (!upstreams[i].is_doubtful)
             check_upstream(&config->upstreams[i], upstreams[i].line, faults);
+    check_chains(config, upstreams, faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
         config->listeners[i].is_guarded =
             config->listeners[i].protocols != PROTOCOL_FORWARD && is_guarded(&config->listeners[i]);

@@ -21,8 +21,17 @@ void check_config(struct config *config, const struct references *references,
 void check_listener(struct config *config, unsigned index, const struct check_place *place,
                     struct faults *faults);
 
-/* The same for an upstream, whose section is in this line. */
-void check_upstream(const struct config_upstream *upstream, int line, struct faults *faults);
+/* check_upstream.c: the same for an upstream, whose section is in this line; reads its password
+ * file. */
+void check_upstream(struct config_upstream *upstream, int line, struct faults *faults);
+
+/* No chain of `via` comes back to where it began, and each is one of proxies. Cuts those that are
+ * wrong: nobody goes round in circles. */
+void check_chains(struct config *config, const struct check_place *upstreams,
+                  struct faults *faults);
+
+/* Any TLS key but `security`. */
+bool check_tls_is_given(const struct config_tls *tls);
 
 /* True when the prefixes hold every address of IPv4 or every address of IPv6, one of them alone
  * or several together. Names hold none for sure. Sets *ret_covers; false without memory. */

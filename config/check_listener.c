@@ -1,13 +1,11 @@
-/* check_listener.c - the keys of one [listener] or [upstream] that need or exclude one another, and
- * users files. */
+/* check_listener.c - the keys of one [listener] that need or exclude one another, and users files. */
 #include "config/check.h"
 #include "config/users.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Any TLS key but `security`. */
-static bool tls_is_given(const struct config_tls *tls)
+bool check_tls_is_given(const struct config_tls *tls)
 {
     return tls->certificate || tls->private_key || tls->authority || tls->revoke || tls->ciphers ||
            tls->alpn || tls->peer_name || tls->skip_chain || tls->allow_expired_certificates ||
@@ -71,7 +69,7 @@ static bool secured_without_certificate(const struct config_listener *l)
 
 static bool has_idle_tls_keys(const struct config_listener *l)
 {
-    return !is_secured(l) && (tls_is_given(&l->tls) || l->certificate_count);
+    return !is_secured(l) && (check_tls_is_given(&l->tls) || l->certificate_count);
 }
 
 static bool asks_for_no_certificate(const struct config_listener *l)
@@ -157,17 +155,4 @@ void check_listener(struct config *config, unsigned index, const struct check_pl
     listener->users = find_loaded(config, index, listener->users_file);
     if (!listener->users)
         listener->users = load(listener->users_file, section, place->line, faults);
-}
-
-void check_upstream(const struct config_upstream *upstream, int line, struct faults *faults)
-{
-    char section[128];
-
-    snprintf(section, sizeof section, "upstream %s", upstream->name);
-    if (upstream->tls.security == SECURITY_NONE && tls_is_given(&upstream->tls))
-        fputs("without it other TLS keys mean nothing (add `security`)",
-              faults_begin(faults, line, section, "security"));
-    if (!upstream->tls.certificate != !upstream->tls.private_key)
-        fputs("`certificate` and `private_key` need each other",
-              faults_begin(faults, line, section, "certificate"));
 }

@@ -68,6 +68,18 @@ struct config *config_ref(struct config *config)
     return config;
 }
 
+bool config_resolves_remotely(const struct config_upstream *proxy)
+{
+    if (proxy->resolve == RESOLVE_AUTO)
+        return proxy->type != UPSTREAM_SOCKS4;
+    return proxy->resolve == RESOLVE_REMOTE;
+}
+
+const struct config_upstream *config_last_proxy(const struct config_upstream *route)
+{
+    return route && route->type == UPSTREAM_DIRECT ? route->via : route;
+}
+
 bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from)
 {
     if (from->family == IP_NONE)
@@ -107,8 +119,26 @@ static void free_certificate(struct config_certificate *certificate)
     free(certificate->name);
 }
 
+static void free_secret(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 static void free_upstream(struct config_upstream *upstream)
 {
+    for (unsigned i = 0; i < upstream->server_count; i++)
+        free(upstream->servers[i].name);
+    free(upstream->servers);
+    for (unsigned i = 0; i < upstream->check_count; i++)
+        free(upstream->checks[i].text);
+    free(upstream->checks);
+    free(upstream->service);
+    free(upstream->user);
+    free_secret(upstream->password);
+    free_secret(upstream->secret);
+    free(upstream->password_file);
     free_tls(&upstream->tls);
     free(upstream->name);
 }

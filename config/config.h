@@ -61,7 +61,21 @@ struct host_pattern {
     struct ip_prefix prefix;
 };
 
-enum upstream_type { UPSTREAM_DIRECT };
+enum upstream_type {
+    UPSTREAM_DIRECT, /* no proxy: the target itself */
+    UPSTREAM_SOCKS4,
+    UPSTREAM_SOCKS4A,
+    UPSTREAM_SOCKS5,
+    UPSTREAM_HTTP
+};
+
+/* Which of an upstream's servers is tried first. */
+enum balance { BALANCE_FIRST, BALANCE_ROUND_ROBIN, BALANCE_LEAST, BALANCE_SOURCE };
+
+/* What a proxy is given of a target that has a name. AUTO is REMOTE, of socks4 LOCAL. */
+enum resolve { RESOLVE_AUTO, RESOLVE_REMOTE, RESOLVE_LOCAL };
+
+enum send_proxy { SEND_PROXY_NO, SEND_PROXY_V1, SEND_PROXY_V2 };
 
 /* The key `security`. NEGOTIATED is the highest that both ends have, 1.2 at least. */
 enum security { SECURITY_NONE, SECURITY_NEGOTIATED, SECURITY_TLS_1_2, SECURITY_TLS_1_3 };
@@ -85,20 +99,45 @@ struct config_certificate {
     char *certificate, *private_key, *authority;
 };
 
-/* [upstream NAME]. */
-struct config_upstream {
-    char *name;
-    int type;                       /* enum upstream_type */
-    struct ip_address bind_address; /* IP_NONE: what the listener says */
-    int64_t connect_timeout;        /* ms; of one try */
-    struct config_tls tls;
-};
-
 /* HOST:PORT. */
 struct config_target {
     char *name; /* owned; NULL: `ip` */
     struct ip_address ip;
     uint16_t port; /* 0: nothing is set */
+};
+
+enum check_kind { CHECK_CONNECT, CHECK_TLS, CHECK_SOCKS, CHECK_SEND, CHECK_EXPECT };
+
+/* One step of a health check. */
+struct config_check {
+    int kind;      /* enum check_kind */
+    uint8_t *text; /* of SEND and EXPECT: bytes of any kind, at least one; owned */
+    unsigned length;
+};
+
+#define CONFIG_CREDENTIAL_MAX 255 /* bytes; RFC 1929, 2 */
+
+/* [upstream NAME]. */
+struct config_upstream {
+    char *name;
+    int type;                      /* enum upstream_type */
+    struct config_target *servers; /* none of a direct one, nor beside `service` */
+    unsigned server_count;
+    char *service;                     /* the name of SRV records; NULL: `servers` */
+    int balance;                       /* enum balance */
+    char *user, *password;             /* NULL: none. At most CONFIG_CREDENTIAL_MAX bytes */
+    char *password_file;               /* NULL: none */
+    char *secret;                      /* the password, wherever it stood; NULL: none; wiped */
+    int resolve;                       /* enum resolve */
+    const struct config_upstream *via; /* a proxy; NULL: none. There are no loops */
+    bool local_bypass;                 /* near targets go direct */
+    struct ip_address bind_address;    /* IP_NONE: what the listener says */
+    int64_t check_interval;            /* ms; 0: no checks */
+    struct config_check *checks;       /* in order */
+    unsigned check_count;
+    int send_proxy;          /* enum send_proxy */
+    int64_t connect_timeout; /* ms; of one try */
+    struct config_tls tls;
 };
 
 /* [rule NAME]. A condition with no entries matches everything. */
@@ -205,6 +244,13 @@ struct config *config_default(void);
 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
+
+/* Whether this proxy gets names, and resolves them. Not of a direct one. Pure. */
+bool config_resolves_remotely(const struct config_upstream *proxy);
+
+/* The proxy that speaks to the targets of this route (or NULL: direct): itself, or behind a direct one
+ * the one that it goes through. NULL: we do. Pure. */
+const struct config_upstream *config_last_proxy(const struct config_upstream *route);
 
 /* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
  * mode says who may. Pure. */

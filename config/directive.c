@@ -113,13 +113,28 @@ const struct directive directives[] = {
     {CERTIFICATE("private_key", private_key), .type = &type_path, .is_required = true},
     {CERTIFICATE("authority", authority), .type = &type_path, .unset = "none"},
 
-    {UPSTREAM("type", type), .type = &type_word, .words = words_upstream_type, .is_required = true},
+    {UPSTREAM("type", type), .type = &type_word, .words = words_upstream_type, .is_required = true,
+     .is_access = true},
+    {UPSTREAM("server", servers), .type = &type_servers, ARRAY(config_upstream, server_count), .unset = "none",
+     .accepts = "HOST:PORT, [V6]:PORT", .is_access = true},
+    {UPSTREAM("service", service), .type = &type_service, .unset = "none", .accepts = "_SERVICE._tcp.DOMAIN",
+     .is_access = true},
+    {UPSTREAM("balance", balance), .type = &type_word, .words = words_balance, .by_default = "first"},
+    {UPSTREAM("user", user), .type = &type_credential, .unset = "none", .accepts = "at most 255 bytes",
+     .is_access = true},
+    {UPSTREAM("password", password), .type = &type_credential, .accepts = "at most 255 bytes",
+     .is_access = true, .is_secret = true},
+    {UPSTREAM("password_file", password_file), .type = &type_path, .unset = "none", .is_access = true},
+    {UPSTREAM("resolve", resolve), .type = &type_word, .words = words_resolve, .by_default = "auto"},
+    {UPSTREAM("via", via), .type = &type_via, .unset = "none", .accepts = "the name of an [upstream] section"},
+    {UPSTREAM("local_bypass", local_bypass), .type = &type_bool, .words = words_bool, .by_default = "no"},
     {UPSTREAM("bind_address", bind_address), .type = &type_address, .unset = "none", .accepts = "an address"},
+    {UPSTREAM("check_interval", check_interval), .type = &type_duration, RANGE(0, DAY), .by_default = "0"},
+    {UPSTREAM("check", checks), .type = &type_check, ARRAY(config_upstream, check_count), .is_whole = true,
+     .words = words_check, .by_default = "connect", .accepts = "connect, tls, socks, send TEXT, expect TEXT",
+     .is_access = true},
+    {UPSTREAM("send_proxy", send_proxy), .type = &type_word, .words = words_send_proxy, .by_default = "no"},
     {UPSTREAM("connect_timeout", connect_timeout), .type = &type_duration, RANGE(1, HOUR), .by_default = "10s"},
-    LATER(SECTION_UPSTREAM, "server"), LATER(SECTION_UPSTREAM, "service"), LATER(SECTION_UPSTREAM, "balance"),
-    LATER(SECTION_UPSTREAM, "user"), LATER(SECTION_UPSTREAM, "password"), LATER(SECTION_UPSTREAM, "password_file"),
-    LATER(SECTION_UPSTREAM, "resolve"), LATER(SECTION_UPSTREAM, "via"), LATER(SECTION_UPSTREAM, "local_bypass"),
-    LATER(SECTION_UPSTREAM, "check_interval"), LATER(SECTION_UPSTREAM, "check"), LATER(SECTION_UPSTREAM, "send_proxy"),
     TLS_KEYS(UPSTREAM),
     {UPSTREAM("peer_name", tls.peer_name), .type = &type_peer_name, .unset = "auto",
      .accepts = "none, a name, an address"},
@@ -238,7 +253,9 @@ void directive_accepts(const struct directive *d, FILE *out)
 {
     if (d->unset)
         fprintf(out, "%s, or ", d->unset);
-    if (d->is_list)
+    if (d->is_whole)
+        fputs("once for each step, ", out);
+    else if (d->is_list)
         fputs("a list of ", out);
     if (d->accepts)
         fputs(d->accepts, out);

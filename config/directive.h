@@ -24,6 +24,8 @@ struct directive {
     const char *by_default; /* parsed like a value; NULL: the field stays zero */
     const char *accepts;    /* what messages say is accepted; NULL: the type knows */
     bool is_list;           /* items are separated by commas, and the key may be repeated */
+    bool is_whole;          /* an item of the list may hold commas: only the key separates them */
+    bool is_secret;         /* no message quotes the value */
     bool is_required;
     bool is_access; /* has a say in who may use the listener: check.h */
 };
@@ -39,7 +41,7 @@ int directive_find(enum section section, const char *key);
 /* Names in values that are looked up after the last line: their section may follow. */
 struct reference {
     enum section section; /* of the name */
-    enum section holder;  /* where it is held: a rule, a listener */
+    enum section holder;  /* where it is held: a rule, a listener, an upstream */
     unsigned record;      /* of the holder */
     int line;
     char *name; /* owned */

@@ -48,7 +48,7 @@ static void format_prefix(const struct directive *d, const void *field,
 }
 
 /* HOST:PORT; a name is resolved when it is connected to. */
-static bool parse_target(const struct directive *d, void *field, struct directive_input *input)
+bool directive_parse_target(const struct directive *d, void *field, struct directive_input *input)
 {
     struct config_target target = {0};
     const char *host;
@@ -72,8 +72,8 @@ static bool parse_target(const struct directive *d, void *field, struct directiv
     return true;
 }
 
-static void format_target(const struct directive *d, const void *field,
-                          struct directive_output *output)
+void directive_format_target(const struct directive *d, const void *field,
+                             struct directive_output *output)
 {
     const struct config_target *target = field;
     char text[ENDPOINT_TEXT_MAX];
@@ -87,8 +87,8 @@ static void format_target(const struct directive *d, const void *field,
 }
 
 const struct directive_type type_target = {
-    .parse = parse_target,
-    .format = format_target,
+    .parse = directive_parse_target,
+    .format = directive_format_target,
 };
 
 const struct directive_type type_prefixes = {

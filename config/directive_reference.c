@@ -89,6 +89,11 @@ const struct directive_type type_route = {
     .format = format_route,
 };
 
+const struct directive_type type_via = {
+    .parse = parse_route,
+    .format = format_route,
+};
+
 /* The upstream that needs no section. */
 static const char direct[] = "direct";
 

@@ -64,13 +64,23 @@ extern const struct directive_type type_security, type_ciphers, type_alpn, type_
 extern const struct directive_type type_address, type_prefixes, type_clients, type_destinations,
     type_ports, type_target;
 
+/* What type_target does, for arrays of them. */
+bool directive_parse_target(const struct directive *directive, void *field,
+                            struct directive_input *input);
+void directive_format_target(const struct directive *directive, const void *field,
+                             struct directive_output *output);
+
 /* directive_listen.c: the addresses of a listener */
 extern const struct directive_type type_listen;
 
 /* directive_daemon.c: what only [daemon] has */
 extern const struct directive_type type_log_target, type_nameservers;
 
-/* directive_reference.c: listeners of a rule, routes, a rule's action */
-extern const struct directive_type type_listeners, type_certificates, type_route, type_action;
+/* directive_upstream.c: what only upstreams have */
+extern const struct directive_type type_servers, type_service, type_credential, type_check;
+
+/* directive_reference.c: listeners of a rule, routes, proxies on the way, a rule's action */
+extern const struct directive_type type_listeners, type_certificates, type_route, type_via,
+    type_action;
 
 #endif

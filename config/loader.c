@@ -101,7 +101,10 @@ static bool take_item(struct loader *l, unsigned row, int line, const char *text
         input.wrong = "an item of the list is empty";
     else if (directive_parse(d, section_record_last(config_of(l), l->section), &input))
         return true;
-    message_bad_value(&l->faults, line, label_of(l), d, text, input.wrong);
+    if (d->is_secret)
+        key_fault(l, d, line, input.wrong ? input.wrong : "this is no valid value");
+    else
+        message_bad_value(&l->faults, line, label_of(l), d, text, input.wrong);
     return false;
 }
 
@@ -112,7 +115,7 @@ static bool take_value(struct loader *l, unsigned row, int line, const char *val
     bool good = true;
     size_t n;
 
-    if (!directives[row].is_list)
+    if (!directives[row].is_list || directives[row].is_whole)
         return take_item(l, row, line, value);
     while (value_list_next(&at, &begin, &n)) {
         snprintf(item, sizeof item, "%.*s", (int)n, begin);
@@ -149,10 +152,12 @@ static void set_default(struct loader *l, unsigned row)
 {
     const struct directive *d = &directives[row];
 
-    if (d->is_required)
+    if (d->is_required) {
         key_fault(l, d, l->place.line, "the section needs this key");
-    else if (d->type && d->by_default)
+        l->place.is_doubtful |= d->is_access;
+    } else if (d->type && d->by_default) {
         take_value(l, row, l->place.line, d->by_default);
+    }
 }
 
 /* What was not given in the section that ends here. */

@@ -4,6 +4,9 @@
 
 #include "config/guard.h"
 
+#include <string.h>
+#include <strings.h>
+
 static struct policy_decision deny(const struct config_rule *rule, enum stream_error_id id,
                                    const char *range)
 {
@@ -35,6 +38,67 @@ static const char *range_of(const struct rules_request *request, const struct co
                                                                                         : NULL;
 }
 
+/* What `local_bypass` means by near; by the name, if there is one, whatever its address. */
+static bool is_near(const struct rules_request *request)
+{
+    static const char local[] = ".local";
+    const size_t suffix = sizeof local - 1;
+    size_t n = request->name_length;
+    const char *range;
+
+    if (!request->name) {
+        range = guard_range(&request->address);
+        return range && (strcmp(range, "private") == 0 || strcmp(range, "loopback") == 0);
+    }
+    if (n && request->name[n - 1] == '.')
+        n--;
+    return !memchr(request->name, '.', n) || host_name_is_localhost(request->name, n) ||
+           (n > suffix && strncasecmp(request->name + n - suffix, local, suffix) == 0);
+}
+
+static const struct config_upstream *route_of(const struct config *config,
+                                              const struct rules_request *request,
+                                              const struct config_rule *rule)
+{
+    const struct config_upstream *route = rule && rule->action == RULE_ROUTE
+                                              ? rule->route
+                                              : config->listeners[request->listener].route;
+
+    return route && route->local_bypass && is_near(request) ? NULL : route;
+}
+
+/* A name, by a way on which nobody here resolves it. */
+static bool is_for_a_proxy(const struct rules_request *request, const struct config_upstream *route)
+{
+    const struct config_upstream *proxy = config_last_proxy(route);
+
+    return request->name && request->address.family == IP_NONE && proxy &&
+           config_resolves_remotely(proxy);
+}
+
+/* The rules with addresses need one; but if those without send the name to a proxy that resolves it,
+ * it has none. */
+static void look_without_address(const struct config *config, const struct rules_request *request,
+                                 enum rules_result *result, struct rules_match *match)
+{
+    struct rules_request question = *request;
+    struct rules_match found = {0};
+    enum rules_result answer;
+    const struct config_rule *rule;
+
+    if (*result != RULES_NEEDS_ADDRESS || config->listeners[request->listener].resolve_for_rules)
+        return;
+    question.stays_unknown = true;
+    answer = rules_find(config->rules, &question, &found);
+    rule = answer == RULES_MATCH ? &config->rules_in_order[found.rule] : NULL;
+    if (rule ? rule->action == RULE_DENY : config->listeners[request->listener].default_deny)
+        return;
+    if (!is_for_a_proxy(request, route_of(config, request, rule)))
+        return;
+    *result = answer;
+    *match = found;
+}
+
 struct policy_decision policy_judge(const struct config *config,
                                     const struct rules_request *request)
 {
@@ -45,6 +109,7 @@ struct policy_decision policy_judge(const struct config *config,
         config->rules ? rules_find(config->rules, request, &match) : RULES_NONE;
     const char *range;
 
+    look_without_address(config, request, &result, &match);
     if (result != RULES_NONE)
         decision.rule = &config->rules_in_order[match.rule];
     if (result == RULES_NEEDS_ADDRESS) {
@@ -53,6 +118,8 @@ struct policy_decision policy_judge(const struct config *config,
     }
     if (decision.rule ? decision.rule->action == RULE_DENY : listener->default_deny)
         return deny(decision.rule, ERROR_POLICY_RULE_DENIED, NULL);
+    decision.route = route_of(config, request, decision.rule);
+    decision.is_unresolved = is_for_a_proxy(request, decision.route);
     if (!listener->is_guarded || match.by_address)
         return decision;
     range = range_of(request, decision.rule);

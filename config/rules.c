@@ -200,7 +200,7 @@ enum rules_result rules_find(const struct rules *rules, const struct rules_reque
                              struct rules_match *ret_match)
 {
     size_t all = rule_blocks(rules->count);
-    bool has_address = request->address.family != IP_NONE;
+    bool has_address = request->address.family != IP_NONE || request->stays_unknown;
     struct choice choices[CONDITION_KINDS];
 
     choose_all(rules, request, choices);

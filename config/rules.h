@@ -21,14 +21,16 @@ struct rules_request {
     size_t name_length;        /* a trailing dot and case do not matter */
     struct ip_address address; /* the literal or one candidate; IP_NONE: not known yet */
     uint16_t port;
-    unsigned command; /* one bit of enum command */
+    unsigned command;   /* one bit of enum command */
+    bool stays_unknown; /* no address will ever be known: of the destinations only names match */
 };
 
 enum rules_result {
     RULES_NONE,          /* no rule matches */
     RULES_MATCH,         /* *ret_match is set */
     RULES_NEEDS_ADDRESS, /* the first rule that matches in everything but an address that is not
-                            known yet: *ret_match.rule is set. Never with an address given */
+                            known yet: *ret_match.rule is set. Never with an address given, nor
+                            where it stays unknown */
 };
 
 struct rules_match {

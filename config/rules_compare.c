@@ -80,8 +80,8 @@ static bool lists_destination(const struct config_rule *rule, const struct rules
     for (unsigned i = 0; i < rule->destination_count; i++) {
         if (matches_pattern(&rule->destinations[i], request, &address))
             return true;
-        may_match = may_match ||
-                    (rule->destinations[i].kind == PATTERN_PREFIX && address.family == IP_NONE);
+        may_match = may_match || (rule->destinations[i].kind == PATTERN_PREFIX &&
+                                  address.family == IP_NONE && !request->stays_unknown);
     }
     *ret_needs_address = may_match;
     return may_match || rule->destination_count == 0;

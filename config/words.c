@@ -111,7 +111,41 @@ const struct word words_action[] = {
 
 const struct word words_upstream_type[] = {
     {WORD("direct", UPSTREAM_DIRECT)},
-    {LATER("socks4", 0)}, {LATER("socks4a", 0)}, {LATER("socks5", 0)}, {LATER("http", 0)},
+    {WORD("socks4", UPSTREAM_SOCKS4)},
+    {WORD("socks4a", UPSTREAM_SOCKS4A)},
+    {WORD("socks5", UPSTREAM_SOCKS5)},
+    {WORD("http", UPSTREAM_HTTP)},
+    {0},
+};
+
+const struct word words_balance[] = {
+    {WORD("first", BALANCE_FIRST)},
+    {WORD("round_robin", BALANCE_ROUND_ROBIN)},
+    {WORD("least", BALANCE_LEAST)},
+    {WORD("source", BALANCE_SOURCE)},
+    {0},
+};
+
+const struct word words_resolve[] = {
+    {WORD("auto", RESOLVE_AUTO)},
+    {WORD("remote", RESOLVE_REMOTE)},
+    {WORD("local", RESOLVE_LOCAL)},
+    {0},
+};
+
+const struct word words_send_proxy[] = {
+    {WORD("no", SEND_PROXY_NO)},
+    {WORD("v1", SEND_PROXY_V1)},
+    {WORD("v2", SEND_PROXY_V2)},
+    {0},
+};
+
+const struct word words_check[] = {
+    {WORD("connect", CHECK_CONNECT)},
+    {WORD("tls", CHECK_TLS)},
+    {WORD("socks", CHECK_SOCKS)},
+    {WORD("send", CHECK_SEND)},
+    {WORD("expect", CHECK_EXPECT)},
     {0},
 };
 /* clang-format on */

@@ -27,6 +27,10 @@ extern const struct word words_default[];        /* default_deny */
 extern const struct word words_command[];        /* bits of enum command */
 extern const struct word words_action[];         /* enum rule_action, but for RULE_ROUTE */
 extern const struct word words_upstream_type[];  /* enum upstream_type */
+extern const struct word words_balance[];        /* enum balance */
+extern const struct word words_resolve[];        /* enum resolve */
+extern const struct word words_send_proxy[];     /* enum send_proxy */
+extern const struct word words_check[];          /* enum check_kind */
 
 /* Without regard to case. NULL: it is not in the table. */
 const struct word *words_find(const struct word *words, const char *text);

@@ -365,6 +365,7 @@ static void tell_unreadable(const struct config *config)
     for (unsigned i = 0; i < config->upstream_count; i++) {
         const struct config_upstream *upstream = &config->upstreams[i];
 
+        tell_if_unreadable(upstream->password_file, "password_file", "upstream", upstream->name);
         tell_unreadable_tls(&upstream->tls, "upstream", upstream->name);
         if (upstream->tls.security != SECURITY_NONE && tls_setup_uses_system(&upstream->tls))
             tell_if_unreadable(tls_trust_system_bundle(), "authority", "upstream", upstream->name);

@@ -79,6 +79,33 @@ static int parse_command_line(int argc, char **argv, struct command_line *ret)
     return -1;
 }
 
+static bool gets_names(const struct config_upstream *route)
+{
+    const struct config_upstream *proxy = config_last_proxy(route);
+
+    return proxy && config_resolves_remotely(proxy);
+}
+
+/* What a good file does not do is said as well: the guard sees no address of a name that a proxy
+ * resolves. */
+static void tell_ok(const char *file, const struct config *config)
+{
+    printf("%s: ok\n", file);
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        const struct config_upstream *route = gets_names(listener->route) ? listener->route : NULL;
+
+        for (unsigned j = 0; j < config->rule_count && !route; j++)
+            if (gets_names(config->rules_in_order[j].route))
+                route = config->rules_in_order[j].route;
+        if (listener->is_guarded && route)
+            printf(
+                "%s: note: [listener %s] guard: names that go to [upstream %s] are resolved there: "
+                "of these it judges addresses and local names only\n",
+                file, listener->name, route->name);
+    }
+}
+
 /* What ends with the checked configuration: prints the answer, returns the exit status. */
 static int answer(const struct command_line *command_line, const struct config *config)
 {
@@ -87,7 +114,7 @@ static int answer(const struct command_line *command_line, const struct config *
     else if (!tls_setup_check(config, stderr))
         return EXIT_FAILURE;
     else
-        printf("%s: ok\n", command_line->file ? command_line->file : "built-in default");
+        tell_ok(command_line->file ? command_line->file : "built-in default", config);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return EXIT_SUCCESS;
     fprintf(stderr, "pairsocksd: cannot write: %s\n", strerror(errno));

@@ -42,9 +42,11 @@ bool serving_init(struct serving *serving, struct ev_loop *loop, const struct co
     struct name_watch_options options = {.resolver = resolver_options_of(config)};
 
     serving->names = name_watch_new(loop, &options, on_answered, serving);
-    if (!serving->names)
+    serving->services = service_watch_new(loop, &options.resolver);
+    serving->health = health_new(loop, &options.resolver);
+    if (!serving->names || !serving->services || !serving->health)
         log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
-    return serving->names != NULL;
+    return serving->names && serving->services && serving->health;
 }
 
 /* The names of all whitelists of `snapshot`, which is told what is known of them already. */
@@ -188,6 +190,8 @@ void serving_apply(struct serving *serving, struct serving_change *change)
         sockets_done(&serving->sockets);
         snapshot_unref(before);
     }
+    service_watch_follow(serving->services, change->snapshot);
+    health_follow(serving->health, change->snapshot);
     serving->snapshot = change->snapshot;
     serving->sockets = change->sockets;
     free(change->plans);
@@ -208,6 +212,10 @@ void serving_done(struct serving *serving)
 {
     name_watch_free(serving->names);
     serving->names = NULL;
+    service_watch_free(serving->services);
+    serving->services = NULL;
+    health_free(serving->health);
+    serving->health = NULL;
     if (!serving->snapshot)
         return;
     sockets_unlink(&serving->sockets, NULL, serving->privileges.confines);

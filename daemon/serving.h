@@ -5,15 +5,19 @@
 #ifndef PAIRSOCKS_SERVING_H
 #define PAIRSOCKS_SERVING_H
 
+#include "daemon/health.h"
 #include "daemon/name_watch.h"
 #include "daemon/privileges.h"
+#include "daemon/service_watch.h"
 #include "daemon/sockets.h"
 
 struct serving {
     struct workers workers;
-    struct snapshot *snapshot; /* a reference */
-    struct snapshot *next;     /* borrowed: while it is being prepared */
-    struct name_watch *names;  /* owned: of all whitelists */
+    struct snapshot *snapshot;      /* a reference */
+    struct snapshot *next;          /* borrowed: while it is being prepared */
+    struct name_watch *names;       /* owned: of all whitelists */
+    struct service_watch *services; /* owned: of all upstreams */
+    struct health *health;          /* owned: of their servers */
     struct sockets sockets;
     struct privileges privileges;
 };

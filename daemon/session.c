@@ -129,6 +129,8 @@ static void session_free(struct session *s)
     relay_release(&s->down, &worker->tools);
     (s->reset_client ? pair_reset : pair_close)(&s->client);
     (s->reset_target ? pair_reset : pair_close)(&s->target);
+    dial_free(s->dial); /* after the pair that it opens */
+    dial_path_free(s->path);
     list_remove(&worker->sessions, s);
     give_back(s);
     session_free_handshake(s);

@@ -4,6 +4,7 @@
 #ifndef PAIRSOCKS_SESSION_H
 #define PAIRSOCKS_SESSION_H
 
+#include "daemon/dial.h"
 #include "daemon/frontend.h"
 #include "daemon/relay.h"
 #include "daemon/worker.h"
@@ -35,6 +36,8 @@ struct session {
     struct handshake *handshake;     /* owned; NULL once the reply is sent */
     struct password_check *check;    /* while a password is checked */
     struct ident_query *ident;       /* while an identd is asked; owned */
+    struct dial *dial;               /* while proxies are asked for the target; owned */
+    struct dial_path *path;          /* of what came of that: the servers on the way; owned */
     char *user;                      /* owned; a verified identity as rules write it, or NULL */
     ev_timer timer;
     uint64_t timer_due; /* ms; what the timer is set to */
@@ -63,7 +66,6 @@ struct session {
     const char *protocol;                /* as logged */
     const struct config_rule *rule;      /* that decided, of the snapshot; NULL: none */
     const struct config_upstream *route; /* once `is_routed`; NULL: direct */
-    struct ip_address bind_address;      /* of the route */
     bool is_routed;
     struct stream_error error; /* the first */
 };

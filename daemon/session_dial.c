@@ -30,10 +30,26 @@ static bool is_cut(const struct session *s)
     return stream_error_is(&s->client.error, ERROR_TLS_CUT);
 }
 
+/* What it waited for beside its pair. */
+static void on_dial(void *context)
+{
+    session_run(context);
+}
+
+static void free_dial(struct session *s)
+{
+    if (s->dial)
+        s->path = dial_take_path(s->dial);
+    dial_free(s->dial);
+    s->dial = NULL;
+}
+
 static void reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
 
+    pair_close(&s->target);
+    free_dial(s);
     s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
     if (s->handshake->frontend->is_silent)
@@ -42,13 +58,42 @@ static void reply_failure(struct session *s, struct stream_error error)
         session_refuse(s, error, &answer);
 }
 
+void session_prepare_dial(struct session *s)
+{
+    struct ip_endpoint reached = pair_local_address(&s->client);
+    struct dial_options options = {
+        .snapshot = s->listener->snapshot,
+        .route = s->route,
+        .loop = s->worker->loop,
+        .resolver = s->worker->resolver,
+        .budget = &s->worker->attempts,
+        .pool = s->worker->tools.pool,
+        .now = &s->worker->now,
+        .bind_address = s->listener->config->bind_address,
+        .client = dial_client_of(&s->peer, &reached),
+        .target = {s->asked_ip.family == IP_NONE ? s->target_name : NULL, s->asked_ip,
+                   s->target_port},
+        .wake = on_dial,
+        .context = s,
+    };
+
+    s->dial = dial_new(&options);
+}
+
+/* Whether the way is known already, and leads to proxies that take the target as it is. */
+static bool goes_by_proxies(const struct session *s)
+{
+    return s->is_routed && dial_is_for(s->route) &&
+           (s->asked_ip.family != IP_NONE || config_resolves_remotely(config_last_proxy(s->route)));
+}
+
 void session_dial(struct session *s)
 {
     struct connector_options options = {
         .resolver = s->worker->resolver,
         .budget = &s->worker->attempts,
         .ipv4_only = s->handshake->frontend->ipv4_only,
-        .bind_address = &s->bind_address,
+        .bind_address = &s->worker->source,
     };
     struct ip_address literal = ip_unmapped(&s->target_ip);
     struct stream_error denied;
@@ -79,6 +124,12 @@ void session_dial(struct session *s)
         reply_failure(s, denied);
         return;
     }
+    if (goes_by_proxies(s)) {
+        session_prepare_dial(s);
+        if (!s->dial)
+            reply_failure(s, stream_error_connect(ENOMEM));
+        return;
+    }
     if (literal.family == IP_NONE)
         options.judge = session_judge_address;
     pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
@@ -88,20 +139,34 @@ void session_dial(struct session *s)
 static void reply_success(struct session *s)
 {
     static const struct stream_error none;
-    struct ip_endpoint bound = pair_local_address(&s->target);
+    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
     struct answer answer = {.length = 0};
     struct stream_error unused;
 
-    s->address = s->target.peer;
-    if (s->asked_ip.family == IP_NONE)
+    if (s->asked_ip.family == IP_NONE && !s->dial)
         session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
+    free_dial(s);
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
     if (is_cut(s))
         s->down.state = RELAY_ENDED; /* nothing more can be said to it */
+}
+
+static bool step_dial(struct session *s)
+{
+    enum dial_result result = dial_step(s->dial, &s->target);
+
+    s->address = s->target.peer;
+    if (result == DIAL_RUNNING)
+        return false;
+    if (result == DIAL_STANDS)
+        reply_success(s);
+    else
+        reply_failure(s, dial_error(s->dial));
+    return true;
 }
 
 bool session_step_dialing(struct session *s)
@@ -122,6 +187,8 @@ bool session_step_dialing(struct session *s)
     }
     if (pair_is_opening(&s->target))
         return false;
+    if (s->dial)
+        return step_dial(s);
     s->address = s->target.peer;
     if (s->target.state == PAIR_CONNECTED && session_secure_target(s))
         return true;

@@ -65,6 +65,16 @@ static const char *route_name(const struct session *s)
     return s->route ? s->route->name : "direct";
 }
 
+/* The server whose answer it was: of a chain that stands the last one, of one that does not the one that
+ * refused or could not be used. */
+static void put_upstream(struct log_record *record, const struct session *s)
+{
+    const struct upstream_server *told = s->path ? s->path->told : NULL;
+
+    log_record_string(record, "upstream", told ? told->upstream : s->path ? s->route->name : "");
+    log_record_string(record, "upstream_peer", told ? told->text : "");
+}
+
 void session_log(const struct session *s)
 {
     char name[STREAM_ERROR_NAME_MAX];
@@ -83,8 +93,7 @@ void session_log(const struct session *s)
     put_endpoint(&record, "address", &s->address);
     log_record_string(&record, "route", route_name(s));
     log_record_string(&record, "rule", s->rule ? s->rule->name : "");
-    log_record_string(&record, "upstream", "");
-    log_record_string(&record, "upstream_peer", "");
+    put_upstream(&record, s);
     log_record_number(&record, "sent", positive(s->up.bytes));
     log_record_number(&record, "received", positive(s->down.bytes));
     log_record_number(&record, "setup_ms", s->replied ? s->replied - s->started : 0);

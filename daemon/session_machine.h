@@ -54,8 +54,8 @@ void session_secure_client(struct session *s);
 /* session_tls.c: how a client failed before its target stood: what it did wrong in TLS, or client.gone. */
 struct stream_error session_client_error(const struct session *s);
 
-/* session_tls.c: TLS on the target's side, if the route wants it. False: it does not, or it is there
- * already. */
+/* session_tls.c: PROXY header and TLS towards a target that is reached straight, if the route wants
+ * them. False: it does not, or they are there already. */
 bool session_secure_target(struct session *s);
 
 /* session.c: the client is known: TLS, or the target at once, or the handshake. */
@@ -89,6 +89,9 @@ bool session_judge_address(void *target, const struct ip_endpoint *address,
 
 /* Starts towards the target of the complete request. */
 void session_dial(struct session *s);
+
+/* Makes s->dial for the session's route, which has proxies; it stays NULL without memory. */
+void session_prepare_dial(struct session *s);
 
 /* Reads from the client into the block in which its bytes wait until the target stands. */
 enum io session_read_early(struct session *s);

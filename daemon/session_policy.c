@@ -4,6 +4,8 @@
 #include "daemon/own_address.h"
 #include "daemon/session_machine.h"
 
+#include <errno.h>
+
 static unsigned command_bit(uint8_t command)
 {
     switch (command) {
@@ -37,15 +39,12 @@ static struct policy_decision judge(struct session *s, const struct ip_address *
 }
 
 /* The way that the first address goes, the others go, too. */
-static void choose_route(struct session *s, const struct config_rule *rule)
+static void choose_route(struct session *s, const struct config_upstream *route)
 {
     if (s->is_routed)
         return;
     s->is_routed = true;
-    s->route = rule && rule->action == RULE_ROUTE ? rule->route : s->listener->config->route;
-    s->bind_address = s->listener->config->bind_address;
-    if (s->route && s->route->bind_address.family != IP_NONE)
-        s->bind_address = s->route->bind_address;
+    s->route = route;
 }
 
 /* Through us a client must not reach what we listen on: it would come from our address, and could
@@ -67,8 +66,12 @@ static bool judge_address(struct session *s, const struct ip_address *address,
     }
     if (decision.verdict == POLICY_DENY)
         *ret_error = decision.error;
-    if (decision.verdict == POLICY_ALLOW)
-        choose_route(s, decision.rule);
+    if (decision.verdict == POLICY_ALLOW) {
+        choose_route(s, decision.route);
+        s->worker->source = s->route && s->route->bind_address.family != IP_NONE
+                                ? s->route->bind_address
+                                : s->listener->config->bind_address;
+    }
     return decision.verdict != POLICY_DENY;
 }
 
@@ -77,8 +80,31 @@ bool session_judge_request(struct session *s, struct stream_error *ret_error)
     return judge_address(s, &s->asked_ip, ret_error);
 }
 
+/* One that proxies lead to is not connected here, but kept for them; the rule of the first is the
+ * session's. */
+static bool offer_address(struct session *s, const struct ip_address *address,
+                          const struct config_rule *rule_before, struct stream_error *ret_error)
+{
+    if (s->dial)
+        s->rule = rule_before;
+    else
+        session_prepare_dial(s);
+    if (s->dial)
+        dial_offer(s->dial, address);
+    *ret_error = stream_error_connect(ENOMEM); /* of no interest unless there is no dial */
+    return false;
+}
+
 bool session_judge_address(void *target, const struct ip_endpoint *address,
                            struct stream_error *ret_error)
 {
-    return judge_address(SESSION_OF(target, target), &address->ip, ret_error);
+    struct session *s = SESSION_OF(target, target);
+    const struct config_rule *before = s->rule;
+
+    if (!judge_address(s, &address->ip, ret_error)) {
+        if (s->dial)
+            s->rule = before;
+        return false;
+    }
+    return !dial_is_for(s->route) || offer_address(s, &address->ip, before, ret_error);
 }

@@ -66,7 +66,7 @@ static uint64_t dial_timeout(const struct session *s)
 {
     uint64_t timeout = (uint64_t)s->listener->config->connect_timeout;
 
-    return s->route ? earlier(timeout, (uint64_t)s->route->connect_timeout) : timeout;
+    return s->route && !s->dial ? earlier(timeout, (uint64_t)s->route->connect_timeout) : timeout;
 }
 
 static bool has_unwatched(const struct session *s)
@@ -93,6 +93,8 @@ uint64_t session_next_look(const struct session *s)
     case SESSION_DIALING: {
         uint64_t due = s->dialed + dial_timeout(s);
 
+        if (s->dial)
+            due = earlier(due, dial_next_look(s->dial, &s->target));
         if (pair_is_watched(&s->client))
             return due;
         return earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
@@ -165,6 +167,14 @@ static void end_handshake(struct session *s)
         session_end(s, error);
 }
 
+static void expire_dialing(struct session *s)
+{
+    if (s->dial)
+        dial_expire(s->dial, &s->target);
+    else
+        pair_expire(&s->target);
+}
+
 /* The timer has fired: what is due now? Often nothing, because something moved since it was set. */
 void session_look(struct session *s)
 {
@@ -185,8 +195,10 @@ void session_look(struct session *s)
         break;
     case SESSION_DIALING:
         if (now >= s->dialed + dial_timeout(s))
-            pair_expire(&s->target);
-        else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
+            expire_dialing(s);
+        else if (s->dial)
+            dial_look(s->dial, &s->target);
+        if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_RELAY:

@@ -82,32 +82,26 @@ bool session_step_securing(struct session *s)
     return true;
 }
 
-/* The name that the target's certificate must be for. `text` is for an address. */
-static const char *peer_name(const struct session *s, char text[ENDPOINT_TEXT_MAX])
-{
-    const char *name = s->route->tls.peer_name;
-
-    if (name)
-        return strcasecmp(name, "none") == 0 ? NULL : name;
-    if (s->asked_ip.family == IP_NONE)
-        return s->target_name;
-    ip_format(&s->asked_ip, text);
-    return text;
-}
-
 bool session_secure_target(struct session *s)
 {
     struct tls_context *context = snapshot_route_tls(s->listener->snapshot, s->route);
-    char text[ENDPOINT_TEXT_MAX];
-    struct layer_tls_options options = {.context = context, .pool = s->worker->tools.pool};
-    struct layer *layer;
+    struct dial_peer target = {s->asked_ip.family == IP_NONE ? s->target_name : NULL, s->asked_ip,
+                               s->target_port};
+    struct stream_error error = stream_error_connect(ENOMEM);
+    struct ip_endpoint reached;
+    struct dial_client client;
+    struct open_plan *plan;
 
-    if (!context || s->target_secured)
+    if (s->target_secured || !s->route || (!context && s->route->send_proxy == SEND_PROXY_NO))
         return false;
     s->target_secured = true;
-    options.peer_name = peer_name(s, text);
-    layer = layer_tls_new(&options);
-    if (!layer || !pair_open_layer(&s->target, layer))
-        session_end_with_reset(s, stream_error_connect(ENOMEM));
+    reached = pair_local_address(&s->client);
+    client = dial_client_of(&s->peer, &reached);
+    plan = open_plan_new(s->worker->tools.pool);
+    if (plan && dial_plan_add_connection(plan, 0, s->route, context, &target, &client, &error) &&
+        pair_open_plan(&s->target, plan))
+        return true;
+    open_plan_free(plan);
+    session_end_with_reset(s, error);
     return true;
 }

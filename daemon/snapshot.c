@@ -48,6 +48,35 @@ static bool listener_init(struct snapshot *snapshot, unsigned index,
     return set_up_tls(listener, errors);
 }
 
+static struct upstream_pool *previous_pool(const struct snapshot *previous, const char *name)
+{
+    unsigned count = previous ? previous->config->upstream_count : 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(previous->config->upstreams[i].name, name) == 0)
+            return previous->pools[i];
+    return NULL;
+}
+
+static bool pools_init(struct snapshot *snapshot, const struct snapshot *previous, FILE *errors)
+{
+    const struct config *config = snapshot->config;
+    bool good = true;
+
+    snapshot->pools = calloc(config->upstream_count + 1, sizeof(struct upstream_pool *));
+    for (unsigned i = 0; snapshot->pools && i < config->upstream_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+
+        if (upstream->type == UPSTREAM_DIRECT)
+            continue;
+        snapshot->pools[i] = upstream_pool_new(upstream, previous_pool(previous, upstream->name));
+        good = good && snapshot->pools[i];
+    }
+    if (!snapshot->pools || !good)
+        fputs("no memory\n", errors);
+    return snapshot->pools && good;
+}
+
 static bool upstreams_init(struct snapshot *snapshot, FILE *errors)
 {
     const struct config *config = snapshot->config;
@@ -80,6 +109,7 @@ static bool snapshot_init(struct snapshot *snapshot, const struct snapshot *prev
     }
     for (unsigned i = 0; i < count; i++)
         good = listener_init(snapshot, i, previous, errors) && good;
+    good = pools_init(snapshot, previous, errors) && good;
     return upstreams_init(snapshot, errors) && good;
 }
 
@@ -104,6 +134,12 @@ struct tls_context *snapshot_route_tls(const struct snapshot *snapshot,
                                        const struct config_upstream *route)
 {
     return route ? snapshot->upstream_tls[route - snapshot->config->upstreams] : NULL;
+}
+
+struct upstream_pool *snapshot_pool(const struct snapshot *snapshot,
+                                    const struct config_upstream *proxy)
+{
+    return snapshot->pools[proxy - snapshot->config->upstreams];
 }
 
 static void warn_of_chain(const struct config_tls *tls, const char *section, const char *name)
@@ -184,6 +220,9 @@ void snapshot_unref(struct snapshot *snapshot)
     }
     for (unsigned i = 0; snapshot->upstream_tls && i < snapshot->config->upstream_count; i++)
         tls_context_unref(snapshot->upstream_tls[i]);
+    for (unsigned i = 0; snapshot->pools && i < snapshot->config->upstream_count; i++)
+        upstream_pool_free(snapshot->pools[i]);
+    free(snapshot->pools);
     free(snapshot->upstream_tls);
     free(snapshot->listeners);
     free(snapshot->ports);

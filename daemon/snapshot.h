@@ -7,6 +7,7 @@
 #include "daemon/gate.h"
 #include "daemon/login_cache.h"
 #include "daemon/tls_setup.h"
+#include "daemon/upstream_pool.h"
 #include "daemon/whitelist.h"
 
 struct snapshot;
@@ -27,18 +28,23 @@ struct snapshot {
     struct config *config; /* a reference */
     struct snapshot_listener *listeners;
     struct tls_context **upstream_tls; /* one for each upstream; NULL: plain */
+    struct upstream_pool **pools;      /* likewise; NULL: it is direct */
     uint16_t *ports; /* on which we listen: what the guard keeps clients from reaching through us */
     unsigned port_count;
 };
 
 /* Takes over the caller's reference to `config`, also when it fails. Listeners that `previous` (or
- * NULL) has by the same name keep their gates. NULL with the reasons in `errors`: no memory, or a
+ * NULL) has by the same name keep their gates, upstreams what is known of their servers. NULL with the reasons in `errors`: no memory, or a
  * file of TLS that is of no use. */
 struct snapshot *snapshot_new(struct config *config, const struct snapshot *previous, FILE *errors);
 
 /* What connections by this way (or NULL: direct) are secured with; NULL: they are plain. */
 struct tls_context *snapshot_route_tls(const struct snapshot *snapshot,
                                        const struct config_upstream *route);
+
+/* The servers of a proxy of this snapshot. */
+struct upstream_pool *snapshot_pool(const struct snapshot *snapshot,
+                                    const struct config_upstream *proxy);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);

@@ -61,6 +61,8 @@ struct worker {
     struct relay_tools tools;
     struct worker_listener *listeners; /* owned */
     struct snapshot *snapshot;         /* a reference; NULL before the first plan */
+    struct ip_address
+        source; /* of a connection to the address that was judged last: read at once */
     struct session_list sessions;
     struct queue_inbox evicted;    /* sessions of ours that must leave a queue */
     struct password_inbox checked; /* passwords of our sessions */

@@ -58,6 +58,8 @@ struct resolver_lookup {
     struct ev_loop *loop;
     ev_prepare deliver; /* never started: only fed */
     resolver_callback *callback;
+    resolver_service_callback *service_callback; /* NULL: it asks for addresses */
+    struct srv_answer *answer;                   /* owned; of a service */
     void *context;
     bool cancelled;
     unsigned count;
@@ -306,14 +308,23 @@ static struct stream_error error_of_status(int status)
     }
 }
 
+static void lookup_free(struct resolver_lookup *lookup)
+{
+    free(lookup->answer);
+    free(lookup);
+}
+
 static void on_deliver(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     struct resolver_lookup *lookup = w->data;
 
     (void)loop;
     (void)revents;
-    lookup->callback(lookup->context, lookup->addresses, lookup->count, &lookup->error);
-    free(lookup);
+    if (lookup->service_callback)
+        lookup->service_callback(lookup->context, lookup->answer, &lookup->error);
+    else
+        lookup->callback(lookup->context, lookup->addresses, lookup->count, &lookup->error);
+    lookup_free(lookup);
 }
 
 static void add_address(struct resolver_lookup *lookup, const struct sockaddr *sa)
@@ -368,11 +379,38 @@ static void answer_localhost(struct resolver_lookup *lookup, enum ip_family fami
     finish(lookup);
 }
 
+static struct resolver_lookup *lookup_new(struct resolver *resolver, void *context)
+{
+    struct resolver_lookup *lookup = calloc(1, sizeof *lookup);
+
+    if (!lookup)
+        return NULL;
+    lookup->loop = resolver->loop;
+    lookup->context = context;
+    ev_init(&lookup->deliver, on_deliver);
+    lookup->deliver.data = lookup;
+    return lookup;
+}
+
+/* The channel that takes one more question; NULL: there are too many, and the lookup says so. */
+static struct channel *enter_channel(struct resolver *resolver, struct resolver_lookup *lookup)
+{
+    follow_resolv_conf(resolver);
+    if (resolver->channels->lookups >= LOOKUPS_MAX) {
+        lookup->error = stream_error_of(ERROR_RESOLVER_SERVER_FAILED);
+        finish(lookup);
+        return NULL;
+    }
+    lookup->channel = resolver->channels;
+    lookup->channel->lookups++;
+    return lookup->channel;
+}
+
 struct resolver_lookup *resolver_start(struct resolver *resolver, const char *name,
                                        enum ip_family family, resolver_callback *callback,
                                        void *context)
 {
-    struct resolver_lookup *lookup = calloc(1, sizeof *lookup);
+    struct resolver_lookup *lookup = lookup_new(resolver, context);
     struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT,
         .ai_family = family == IP_V4 ? AF_INET : AF_INET6,
@@ -382,25 +420,62 @@ struct resolver_lookup *resolver_start(struct resolver *resolver, const char *na
 
     if (!lookup)
         return NULL;
-    lookup->loop = resolver->loop;
     lookup->callback = callback;
-    lookup->context = context;
-    ev_init(&lookup->deliver, on_deliver);
-    lookup->deliver.data = lookup;
     if (host_name_is_localhost(name, strlen(name))) {
         answer_localhost(lookup, family);
         return lookup;
     }
-    follow_resolv_conf(resolver);
-    channel = resolver->channels;
-    if (channel->lookups >= LOOKUPS_MAX) {
-        lookup->error = stream_error_of(ERROR_RESOLVER_SERVER_FAILED);
-        finish(lookup);
+    channel = enter_channel(resolver, lookup);
+    if (channel) {
+        ares_getaddrinfo(channel->ares, name, NULL, &hints, on_answer, lookup);
+        arm_timer(channel);
+    }
+    return lookup;
+}
+
+/* The message says more than c-ares's status does, if there is one. */
+static void on_service(void *arg, int status, int timeouts, unsigned char *message, int n)
+{
+    struct resolver_lookup *lookup = arg;
+    bool good = false;
+
+    (void)timeouts;
+    lookup->channel->lookups--;
+    if (lookup->cancelled) {
+        lookup_free(lookup);
+        return;
+    }
+    if (message && n > 0)
+        good = srv_parse(message, (size_t)n, lookup->answer, &lookup->error);
+    else
+        lookup->error = error_of_status(status);
+    if (!good) {
+        free(lookup->answer);
+        lookup->answer = NULL;
+    }
+    finish(lookup);
+}
+
+struct resolver_lookup *resolver_start_service(struct resolver *resolver, const char *name,
+                                               resolver_service_callback *callback, void *context)
+{
+    enum { CLASS_IN = 1, TYPE_SRV = 33 };
+    struct resolver_lookup *lookup = lookup_new(resolver, context);
+    struct srv_answer *answer = lookup ? calloc(1, sizeof *answer) : NULL;
+    struct channel *channel;
+
+    if (!answer) {
+        free(lookup);
+        return NULL;
+    }
+    lookup->service_callback = callback;
+    channel = enter_channel(resolver, lookup);
+    if (!channel) {
+        free(answer);
         return lookup;
     }
-    lookup->channel = channel;
-    channel->lookups++;
-    ares_getaddrinfo(channel->ares, name, NULL, &hints, on_answer, lookup);
+    lookup->answer = answer;
+    ares_query(channel->ares, name, CLASS_IN, TYPE_SRV, on_service, lookup);
     arm_timer(channel);
     return lookup;
 }
@@ -412,5 +487,5 @@ void resolver_cancel(struct resolver_lookup *lookup)
         return;
     }
     ev_clear_pending(lookup->loop, &lookup->deliver);
-    free(lookup);
+    lookup_free(lookup);
 }

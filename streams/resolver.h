@@ -4,10 +4,13 @@
 #ifndef PAIRSOCKS_RESOLVER_H
 #define PAIRSOCKS_RESOLVER_H
 
-#include "streams/address.h"
-#include "streams/error.h"
+#include "address.h"
+#include "error.h"
+#include "srv.h"
 
 #include <ev.h>
+
+PAIRSOCKS_API_BEGIN
 
 /* More addresses than this of one family are ignored. */
 #define RESOLVER_ADDRESSES_MAX 16
@@ -26,6 +29,10 @@ struct resolver_lookup;
 typedef void resolver_callback(void *context, const struct ip_address *addresses, unsigned count,
                                const struct stream_error *error);
 
+/* `answer` is only valid during the call; NULL: `error` is set. The lookup is gone when this returns. */
+typedef void resolver_service_callback(void *context, const struct srv_answer *answer,
+                                       const struct stream_error *error);
+
 /* NULL when c-ares or memory fails. `options` and its strings are copied. */
 struct resolver *resolver_new(struct ev_loop *loop, const struct resolver_options *options);
 
@@ -43,7 +50,14 @@ struct resolver_lookup *resolver_start(struct resolver *resolver, const char *na
                                        enum ip_family family, resolver_callback *callback,
                                        void *context);
 
+/* Asks for the SRV records of a name (srv.h); search lists do not apply. Errors as above. NULL only
+ * without memory. */
+struct resolver_lookup *resolver_start_service(struct resolver *resolver, const char *name,
+                                               resolver_service_callback *callback, void *context);
+
 /* The callback will not be called. */
 void resolver_cancel(struct resolver_lookup *lookup);
+
+PAIRSOCKS_API_END
 
 #endif

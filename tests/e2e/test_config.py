@@ -33,6 +33,20 @@ def test_check_of_a_good_file_says_ok(tmp_path):
     assert (done.returncode, done.stdout, errors) == (0, f"{tmp_path}/a.ini: ok\n", [])
 
 
+def test_check_says_where_the_guard_sees_no_addresses(tmp_path):
+    guarded = GOOD + "guard = yes\n"
+    proxy = "[upstream p]\ntype = {}\nserver = a:1\n"
+    note = f"{tmp_path}/a.ini: note: [listener main] guard: names that go to [upstream p] are resolved there"
+    for text, noted in ((guarded + "route = p\n" + proxy.format("socks5"), True),
+                        (guarded + "[rule r]\naction = route p\n" + proxy.format("http"), True),
+                        (guarded + "route = p\n" + proxy.format("socks4"), False),
+                        (GOOD + "route = p\n" + proxy.format("socks5"), False)):  # fmt: skip
+        done, errors = check(tmp_path, text)
+        first, *more = done.stdout.splitlines()
+        assert (done.returncode, first, errors) == (0, f"{tmp_path}/a.ini: ok", [])
+        assert [line.startswith(note) for line in more] == [True] * noted, done.stdout
+
+
 EVERY_KEY = """
 ; a comment
 # another
@@ -197,7 +211,7 @@ def test_a_misspelt_word_that_is_near_to_nothing_is_told_alone(tmp_path):
 
 LATER = [
     "peer_name = x", 
-    "[upstream x]\ntype = socks5", "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
+    "listen = systemd:x", "[daemon]\ncontrol = none", "[daemon]\nstatus = none",
     "[daemon]\npac = no",
     "[rule r]\naction = allow\nrate = 1M", "[rule r]\naction = deny\ncommand = udp",
 ]

@@ -374,3 +374,36 @@ def test_the_manuals_examples_are_true(tmp_path):
         if line.startswith("$ pairsocks explain "):
             said += [line, *call("explain", "-c", path, *line.split()[3:]).stdout.splitlines()]
     assert said == shown
+
+
+UPSTREAMS = """
+[listener routed]
+listen = 127.0.0.1:1088
+route = remote
+[listener resolving]
+listen = 127.0.0.1:1089
+route = remote
+resolve_for_rules = yes
+[upstream remote]
+type = socks5
+server = 192.0.2.1:1080
+local_bypass = yes
+[rule no-inside]
+destination = 10.0.0.0/8
+action = deny
+"""
+
+
+def test_names_for_a_proxy_that_resolves_them_are_judged_without_addresses(ask):
+    lines, answer, notes = ask(UPSTREAMS, "a.example", "80", listener="routed")
+    assert lines == ["rule no-inside (1 of 1): does not match: other destination"]
+    assert (answer["decision"], answer["rule"], answer["route"]) == ("allow", "default", "remote")
+    assert any("the proxy resolves the name" in note for note in notes)
+    same = ask(UPSTREAMS, "a.example", "80", "--address", "10.0.0.1", listener="routed")
+    assert same[1] == answer
+    assert ask(UPSTREAMS, "a.example", "80", listener="resolving")[1]["decision"] == "depends on the address"
+    _, answer, _ = ask(UPSTREAMS, "a.example", "80", "--address", "10.0.0.1", listener="resolving")
+    assert (answer["decision"], answer["rule"]) == ("deny", "no-inside")
+    assert ask(UPSTREAMS, "10.0.0.1", "80", listener="routed")[1]["decision"] == "deny"
+    _, answer, _ = ask(UPSTREAMS, "printer", "80", "--address", "192.0.2.9", listener="routed")
+    assert answer["decision"] == "allow" and "route" not in answer

@@ -71,6 +71,10 @@ static const char *rest_of(const char *section, const char *key)
 {
     if (*section == 'l')
         return strcmp(key, "listen") == 0 ? "open_proxy = yes\n" : "listen = 127.0.0.8:8\n";
+    if (*section == 'u')
+        return strcmp(key, "server") == 0 || strcmp(key, "service") == 0
+                   ? "type = http\n"
+                   : "type = http\nserver = a:1\n";
     return *section == 'r' && strcmp(key, "action") != 0 ? "action = deny\n" : "";
 }
 

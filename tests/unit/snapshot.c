@@ -94,11 +94,36 @@ static const char *certificate_difference(const struct config_certificate *a,
     return NULL;
 }
 
+static bool same_target(const struct config_target *a, const struct config_target *b)
+{
+    return same_text(a->name, b->name) && ip_equal(&a->ip, &b->ip) && a->port == b->port;
+}
+
+static bool same_check(const struct config_check *a, const struct config_check *b)
+{
+    return a->kind == b->kind && a->length == b->length &&
+           (a->length == 0 || memcmp(a->text, b->text, a->length) == 0);
+}
+
 static const char *upstream_difference(const struct config_upstream *a,
                                        const struct config_upstream *b)
 {
     SAME_TEXT(name);
     SAME(type);
+    SAME_ITEMS(servers, server_count, same_target);
+    SAME_TEXT(service);
+    SAME(balance);
+    SAME_TEXT(user);
+    SAME_TEXT(password);
+    SAME_TEXT(password_file);
+    SAME_TEXT(secret);
+    SAME(resolve);
+    if (!same_route(a->via, b->via))
+        return "via";
+    SAME(local_bypass);
+    SAME(check_interval);
+    SAME_ITEMS(checks, check_count, same_check);
+    SAME(send_proxy);
     if (!ip_equal(&a->bind_address, &b->bind_address))
         return "bind_address";
     SAME(connect_timeout);

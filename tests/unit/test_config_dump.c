@@ -71,6 +71,16 @@ static const char everything[] =
     "certificate = /c.pem\nprivate_key = /k.pem\nauthority = /a b.pem\nrevoke = /r.pem\n"
     "validate_chain = off\nallow_expired_certificates = yes\nallow_expired_roots = yes\n"
     "allow_any_root = yes\n"
+    "[upstream pool]\ntype = socks5\nserver = a.example:1, [::1]:2\nserver = 192.0.2.1:3\n"
+    "balance = source\nuser = alice\npassword = a, b; c # d\nresolve = local\nvia = old\n"
+    "local_bypass = yes\ncheck_interval = 5s\ncheck = connect\ncheck = socks\n"
+    "check = send HELO a, b\\r\\n\ncheck = expect \\x20250 \\\\ \\x00\\xFF\\t\\x20\n"
+    "send_proxy = v2\n"
+    "[upstream old]\ntype = socks4\nservice = _socks._tcp.example.org\nuser = bob\n"
+    "balance = least\n"
+    "[upstream web]\ntype = http\nserver = a:1\nuser = carol\n"
+    "password_file = /proc/sys/kernel/ostype\nsend_proxy = v1\nbalance = round_robin\n"
+    "[upstream web2]\ntype = socks4a\nserver = a:1\nresolve = remote\n"
     "[listener f]\nlisten = [::]:5\nsecurity = negotiated\ncertificate = /c\nprivate_key = /k\n"
     "certificates = one, two\nauthority = /a\nauth = certificate\ntls_cut = end\n"
     "[certificate one]\nnames = One.example, *.one.example\ncertificate = /c1\nprivate_key = /k1\n"
@@ -173,7 +183,8 @@ Test(config_dump, default_is_written_whole)
 Test(config_dump, every_directive_of_this_version_has_a_line)
 {
     struct config *config =
-        ini_load(LISTENER "[rule r]\naction = deny\n[upstream u]\ntype = direct\n"
+        ini_load(LISTENER "[rule r]\naction = deny\n[upstream u]\ntype = http\n"
+                          "server = a:1\nuser = a\npassword = none\n"
                           "[certificate c]\nnames = a\ncertificate = /a\nprivate_key = /b\n");
     char *text = dump(config), line[64];
 

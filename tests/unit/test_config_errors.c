@@ -60,10 +60,8 @@ static const struct {
     {"[listener Any]\n", "p.ini:1: [listener Any] the name is reserved\n"},
     {LISTENER "[rule any]\n", "p.ini:3: [rule any] the name is reserved\n"},
     {LISTENER "[upstream u]\n",
-     "p.ini:3: [upstream u] type: the section needs this key (accepted: direct)\n"},
-    {LISTENER "[upstream u]\ntype = socks5\n",
-     "p.ini:4: [upstream u] type: this is not available in this version yet: `socks5` (accepted: "
-     "direct)\n"},
+     "p.ini:3: [upstream u] type: the section needs this key (accepted: direct, socks4, "
+     "socks4a, socks5, http)\n"},
     {LISTENER "route = u\n", "p.ini:3: [listener a] route: there is no [upstream u]\n"},
     {LISTENER "[rule r]\naction = route u\n[upstream v]\ntype = direct\n",
      "p.ini:4: [rule r] action: there is no [upstream u]\n"},

@@ -68,6 +68,88 @@ Test(policy, without_a_match_the_listeners_default_decides)
     judges(RULES("destination=b.example action=deny"), OPEN, "name=a.example", "allow", -1);
 }
 
+/* Where a request goes on listener OPEN whose route is the upstream 0, of these upstreams. */
+static void goes(struct config_upstream *upstreams, const char *const *rules, bool resolves,
+                 const char *request_text, const char *expected, const char *route, bool unresolved)
+{
+    struct rule_list list = {0};
+    struct rules_request request = request_from_text(request_text);
+    struct config_listener listener = {.route = &upstreams[0], .resolve_for_rules = resolves};
+    struct config config = {.listeners = &listener, .listener_count = 1};
+    struct policy_decision decision;
+
+    for (; *rules; rules++)
+        rule_list_add(&list, *rules);
+    for (unsigned i = 0; i < list.count; i++)
+        if (list.rules[i].action == RULE_ROUTE)
+            list.rules[i].route = &upstreams[1];
+    config.rules_in_order = list.rules;
+    config.rule_count = list.count;
+    config.rules = rules_new(list.rules, list.count);
+    cr_assert(config.rules);
+    decision = policy_judge(&config, &request);
+    cr_assert_str_eq(verdict_text(&decision), expected, "%s: %s instead of %s", request_text,
+                     verdict_text(&decision), expected);
+    cr_assert_str_eq(decision.route ? decision.route->name : "direct", route, "%s", request_text);
+    cr_assert_eq(decision.is_unresolved, unresolved, "%s", request_text);
+    rules_free(config.rules);
+    rule_list_done(&list);
+}
+
+static char remote_name[] = "remote", local_name[] = "local", tls_name[] = "tls";
+
+Test(policy, name_for_a_proxy_that_resolves_is_judged_by_names_alone)
+{
+    struct config_upstream u[] = {{.name = remote_name, .type = UPSTREAM_SOCKS5},
+                                  {.name = local_name, .type = UPSTREAM_SOCKS4}};
+
+    goes(u, NO_RULES, false, "name=a.example", "allow", "remote", true);
+    goes(u, NO_RULES, false, "address=8.8.8.8", "allow", "remote", false);
+    goes(u, RULES("destination=10.0.0.0/8 action=deny"), false, "name=a.example", "allow", "remote",
+         true);
+    goes(u, RULES("destination=10.0.0.0/8 action=deny"), true, "name=a.example", "resolve",
+         "direct", false);
+    goes(u, RULES("destination=10.0.0.0/8 action=deny"), false, "address=10.0.0.1", "deny",
+         "direct", false);
+    goes(u, RULES("destination=10.0.0.0/8 action=deny", "action=route"), false, "name=a.example",
+         "resolve", "direct", false);
+    goes(u, RULES("destination=10.0.0.0/8 action=allow", "destination=*.example action=deny"),
+         false, "name=a.example", "resolve", "direct", false);
+    goes(u, RULES("destination=10.0.0.0/8,*.example action=allow"), false, "name=a.example",
+         "allow", "remote", true);
+}
+
+Test(policy, behind_a_direct_upstream_the_proxy_on_the_way_resolves)
+{
+    struct config_upstream proxy = {.name = remote_name, .type = UPSTREAM_SOCKS5};
+    struct config_upstream u[] = {{.name = tls_name, .type = UPSTREAM_DIRECT, .via = &proxy},
+                                  {.name = local_name, .type = UPSTREAM_DIRECT}};
+
+    goes(u, NO_RULES, false, "name=a.example", "allow", "tls", true);
+    goes(u, RULES("action=route"), false, "name=a.example", "allow", "local", false);
+}
+
+Test(policy, near_targets_bypass_an_upstream_that_says_so)
+{
+    struct config_upstream u[] = {
+        {.name = remote_name, .type = UPSTREAM_SOCKS5, .local_bypass = true},
+        {.name = local_name, .type = UPSTREAM_SOCKS4}};
+    static const char *const near_ones[] = {
+        "name=printer",     "name=printer.",     "name=a.local",     "name=a.LOCAL.",
+        "name=a.localhost", "address=127.0.0.1", "address=10.1.2.3", "address=192.168.1.1",
+        "address=fd00::1",  "address=::1",
+    };
+    static const char *const far_ones[] = {"name=a.example", "name=locals.a.example",
+                                           "name=a.notlocal", "address=8.8.8.8", "address=2600::1"};
+
+    for (size_t i = 0; i < sizeof near_ones / sizeof near_ones[0]; i++)
+        goes(u, NO_RULES, false, near_ones[i], "allow", "direct", false);
+    for (size_t i = 0; i < sizeof far_ones / sizeof far_ones[0]; i++)
+        goes(u, NO_RULES, false, far_ones[i], "allow", "remote", far_ones[i][0] == 'n');
+    u[0].local_bypass = false;
+    goes(u, NO_RULES, false, "name=printer", "allow", "remote", true);
+}
+
 Test(policy, no_table_of_rules_is_none)
 {
     struct config config = {.listeners = listeners, .listener_count = 4};

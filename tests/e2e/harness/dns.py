@@ -8,7 +8,7 @@ import threading
 
 from . import wait
 
-A, AAAA = 1, 28
+A, AAAA, SRV = 1, 28, 33
 NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5  # an answer that is a number is a response code
 SILENT = "silent"  # no answer at all
 
@@ -91,6 +91,21 @@ def answer_packet(query, answer, *, ident=None, ttl=0):
     return packet
 
 
+def service(*records, ttl=60):
+    """An answer with SRV records, each (priority, weight, port, target)."""
+
+    def packets(query):
+        end = query.index(b"\0", 12) + 5
+        packet = query[:2] + struct.pack("!HHHHH", 0x8580, 1, len(records), 0, 0) + query[12:end]
+        for priority, weight, port, target in records:
+            name = b"".join(bytes([len(label)]) + label.encode() for label in target.split(".")) + b"\0"
+            packet += struct.pack("!HHHIH", 0xC00C, SRV, 1, ttl, 6 + len(name))
+            packet += struct.pack("!HHH", priority, weight, port) + name
+        return [packet]
+
+    return packets
+
+
 class Scripted:
     """A DNS server (UDP) that says what the test tells it; other names do not exist.
 
@@ -112,6 +127,11 @@ class Scripted:
         """`name` has these answers; returns the name."""
         for kind, answer in ((A, a), (AAAA, aaaa)):
             self.table[name, kind] = list(answer) if isinstance(answer, tuple) else answer
+        return name
+
+    def service(self, name, *records, ttl=60):
+        """`name` has these SRV records; returns the name."""
+        self.table[name, SRV] = service(*records, ttl=ttl)
         return name
 
     def asked(self, name, kind=None):
