@@ -45,7 +45,7 @@ static bool add_socks5(struct check_script *script, const struct config_upstream
 {
     const bool logs_in = upstream->user;
     const uint8_t method = logs_in ? SOCKS5_METHOD_USERPASS : SOCKS5_METHOD_NONE;
-    uint8_t message[SOCKS5_USERPASS_MAX];
+    uint8_t message[SOCKS5_USERPASS_MAX] = {0};
     struct socks5_userpass login = {0};
     bool good;
 
@@ -68,7 +68,7 @@ static bool add_socks5(struct check_script *script, const struct config_upstream
 static bool add_socks4(struct check_script *script, const struct config_upstream *upstream)
 {
     const struct socks_request nowhere = {.command = SOCKS_CONNECT, .host.ip = {.family = IP_V4}};
-    uint8_t message[SOCKS4_REQUEST_MAX];
+    uint8_t message[SOCKS4_REQUEST_MAX] = {0};
     const char *user = upstream->user ? upstream->user : "";
 
     return add(script, true, false, message, socks4_write_request(&nowhere, user, message)) &&

@@ -1,6 +1,7 @@
 /* descriptors.c - counting descriptors before anybody needs them. */
 #include "daemon/descriptors.h"
 
+#include "daemon/health.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -63,6 +64,14 @@ void descriptors_divide(struct workers *workers, const struct config *config)
     limit_init(&workers->sessions, 0);
 }
 
+static unsigned files_for_checks(const struct config *config)
+{
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        if (config->upstreams[i].check_interval)
+            return HEALTH_CHECKS_MAX;
+    return 0;
+}
+
 void descriptors_bound_sessions(struct workers *workers, const struct config *config,
                                 unsigned addresses)
 {
@@ -70,7 +79,8 @@ void descriptors_bound_sessions(struct workers *workers, const struct config *co
     uint64_t a_worker = FILES_A_WORKER +
                         (FILES_A_PIPE + FILES_AN_ATTEMPT) * (uint64_t)workers->worker[0].pipes.max +
                         FILES_A_LISTENER * (uint64_t)addresses;
-    uint64_t allowed = limit_sessions_for_files(files, FILES_FIXED + workers->count * a_worker);
+    uint64_t allowed = limit_sessions_for_files(files, FILES_FIXED + files_for_checks(config) +
+                                                           workers->count * a_worker);
 
     if (limit_set_max(&workers->sessions, allowed))
         workers_resume_listeners(workers);

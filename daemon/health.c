@@ -10,6 +10,7 @@ struct patient {
     struct health *health; /* borrowed */
     const struct config_upstream *upstream;
     struct upstream_pool *pool;
+    unsigned turn; /* where the next round begins: nobody waits for ever */
     ev_timer timer;
 };
 
@@ -26,6 +27,7 @@ struct health {
     struct patient *patients;  /* owned */
     unsigned count;
     struct running *running; /* owned */
+    unsigned running_count;
 };
 
 struct health *health_new(struct ev_loop *loop, const struct resolver_options *options)
@@ -51,6 +53,7 @@ static void forget(struct health *health)
         health_check_free(running->check);
         free(running);
     }
+    health->running_count = 0;
     for (unsigned i = 0; i < health->count; i++)
         ev_timer_stop(health->loop, &health->patients[i].timer);
     free(health->patients);
@@ -93,6 +96,7 @@ static void on_finished(void *context, struct health_check *check, const char *w
         at = &(*at)->next;
     found = *at;
     *at = found->next;
+    health->running_count--;
     free(found);
     health_check_free(check);
 }
@@ -128,6 +132,7 @@ static void start(struct patient *patient, struct upstream_server *server)
     }
     running->next = health->running;
     health->running = running;
+    health->running_count++;
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -138,11 +143,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
-    for (unsigned i = 0; i < count; i++) {
-        if (!is_running(patient->health, servers[i]))
-            start(patient, servers[i]);
-        upstream_server_unref(servers[i]);
+    for (unsigned i = 0; i < count && patient->health->running_count < HEALTH_CHECKS_MAX; i++) {
+        struct upstream_server *server = servers[patient->turn++ % count];
+
+        if (!is_running(patient->health, server))
+            start(patient, server);
     }
+    for (unsigned i = 0; i < count; i++)
+        upstream_server_unref(servers[i]);
     free(servers);
 }
 

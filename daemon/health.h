@@ -6,6 +6,9 @@
 #include "daemon/snapshot.h"
 #include "streams/resolver.h"
 
+/* Checks that run at a time, at most: a server whose turn it is waits for the next round if need be. */
+#define HEALTH_CHECKS_MAX 32
+
 struct health;
 
 /* NULL when c-ares or memory fails. Checks nothing yet. */

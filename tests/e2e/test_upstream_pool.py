@@ -181,6 +181,23 @@ def test_connect_timeout_is_for_the_greeting_and_not_for_the_answer(pairsocks, k
     peer_of(daemon, "slow")
 
 
+def test_target_that_does_not_answer_is_not_the_proxys_fault(pairsocks, keep, dial):
+    def script(wire):
+        host, _ = read_request5(wire)
+        if b"slow" not in host:
+            wire.send(b"\x05\0\0\x01" + bytes(6))
+
+    first, second = keep(Script(script)), keep(Script(script))
+    daemon = pairsocks(route="pool", connect_timeout="300ms", upstreams={"pool": pool(first, second)})
+    for host, code in (("slow.test", 6), ("fast.test", 0)):
+        client = dial(daemon)
+        assert client.negotiate("socks5", host, 80).code == code
+        client.close()
+        record = daemon.session(client)
+        assert record["upstream_peer"] == str(first), record
+    assert second.seen == 0
+
+
 # --- SRV
 
 

@@ -209,7 +209,7 @@ static struct upstream_server *pick_for(struct upstream_pool *pool, uint8_t clie
 Test(upstream_pool, source_keeps_a_client_at_its_server_and_moves_only_who_loses_it)
 {
     struct upstream_pool *pool = pool_of(BALANCE_SOURCE);
-    struct upstream_server *before[200], *lost = server_at(pool, 1);
+    struct upstream_server *before[200] = {NULL}, *lost = server_at(pool, 1);
     unsigned counts[SERVERS] = {0};
 
     for (unsigned i = 0; i < COUNT(before); i++) {
