@@ -44,6 +44,14 @@ for try in static shared; do
     [wolfssl_link=$try; break])
 done
 AC_MSG_RESULT([$wolfssl_link])
+dnl What of it goes into our own archive, and what is left to whoever links that.
+WOLFSSL_ARCHIVE=
+WOLFSSL_LIBS_PRIVATE=$WOLFSSL_LIBS
+AS_VAR_IF([wolfssl_link], [static],
+  [WOLFSSL_ARCHIVE=`AS_ECHO([" $WOLFSSL_LIBS "]) | sed 's/ -l@<:@^:@:>@@<:@^ @:>@*//g; s/ -pthread / /g'`
+  WOLFSSL_LIBS_PRIVATE=`AS_ECHO([" $WOLFSSL_LIBS "]) | sed 's/ -L@<:@^ @:>@*//g; s/ -l:libwolfssl.a / /'`])
+AC_SUBST([WOLFSSL_ARCHIVE])
+AC_SUBST([WOLFSSL_LIBS_PRIVATE])
 AS_VAR_IF([wolfssl_link], [no],
   [AC_MSG_ERROR([wolfSSL $wolfssl_version does not compile or link, see config.log])])])
 

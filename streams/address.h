@@ -4,10 +4,14 @@
 #ifndef PAIRSOCKS_ADDRESS_H
 #define PAIRSOCKS_ADDRESS_H
 
+#include "api.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+
+PAIRSOCKS_API_BEGIN
 
 enum ip_family { IP_NONE = 0, IP_V4 = 4, IP_V6 = 6 };
 
@@ -107,5 +111,7 @@ bool endpoint_equal(const struct ip_endpoint *a, const struct ip_endpoint *b);
  * the length. */
 socklen_t endpoint_to_sockaddr(const struct ip_endpoint *endpoint, struct sockaddr_storage *out);
 struct ip_endpoint endpoint_from_sockaddr(const struct sockaddr_storage *sa);
+
+PAIRSOCKS_API_END
 
 #endif

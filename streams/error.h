@@ -5,10 +5,14 @@
 #ifndef PAIRSOCKS_ERROR_H
 #define PAIRSOCKS_ERROR_H
 
+#include "api.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+PAIRSOCKS_API_BEGIN
 
 enum error_domain {
     ERROR_DOMAIN_NONE,
@@ -95,6 +99,7 @@ enum error_http { SUBDOMAIN_HTTP_STATUS = 1, SUBDOMAIN_HTTP_RESPONSE };
     ROW(SYSTEM_LISTEN_ADDRESS_IN_USE, SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, EADDRINUSE, "system.listen.address-in-use", 91, 1, 502) \
     ROW(SYSTEM_LISTEN_OTHER,          SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, ERROR_CODE_ANY, "system.listen.other", 91, 1, 502) \
     ROW(STREAM_BAD_STATE,             STREAM, 1, 2, "stream.state.bad-state", 91, 1, 502) \
+    ROW(STREAM_BAD_SETTINGS,          STREAM, 3, 1, "stream.settings.bad", 91, 1, 502) \
     ROW(STREAM_END_EARLY,             STREAM, 2, 1, "stream.end.early", 91, 1, 502) \
     ROW(RESOLVER_NOT_FOUND,           RESOLVER, SUBDOMAIN_RESOLVER_NAME, 1, "resolver.name.not-found", 91, 4, 502) \
     ROW(RESOLVER_NO_ADDRESS,          RESOLVER, SUBDOMAIN_RESOLVER_NAME, 2, "resolver.name.no-address", 91, 4, 502) \
@@ -271,5 +276,7 @@ const char *stream_error_errno_name(const struct stream_error *error);
  * kCFStreamErrorDomainSOCKS). */
 int32_t stream_error_pack(const struct stream_error *error);
 struct stream_error stream_error_unpack(enum error_domain domain, int32_t packed);
+
+PAIRSOCKS_API_END
 
 #endif

@@ -31,11 +31,10 @@
 #define PAIRSOCKS_LAYER_H
 
 #include "streams/error.h"
+#include "streams/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum io { IO_OK, IO_AGAIN, IO_EOF, IO_ERROR };
 
 /* What a descriptor is watched for; the numbers are libev's. */
 enum interest { INTEREST_NONE = 0, INTEREST_READ = 1, INTEREST_WRITE = 2 };

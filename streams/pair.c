@@ -280,6 +280,22 @@ void pair_expire(struct stream_pair *pair)
     take_result(pair);
 }
 
+bool pair_announce(struct stream_pair *pair)
+{
+    if (!may_open(pair))
+        return false;
+    pair->error = (struct stream_error){0};
+    set_state(pair, PAIR_INITIALIZED);
+    pair->read_status = pair->write_status = STREAM_OPENING;
+    return true;
+}
+
+void pair_fail(struct stream_pair *pair, struct stream_error error)
+{
+    fail(pair, error);
+    stop_opening(pair);
+}
+
 void pair_push_layer(struct stream_pair *pair, struct layer *layer)
 {
     layer->below = pair->top;

@@ -13,23 +13,6 @@
 
 #include <ev.h>
 
-enum pair_state {
-    PAIR_INITIALIZED, /* nothing opened yet, or being opened (its directions are OPENING) */
-    PAIR_CONNECTED,
-    PAIR_LISTENING, /* kept for the listener's life cycle; a pair of streams is never in it */
-    PAIR_CLOSED,
-    PAIR_ERROR,
-};
-
-enum stream_status {
-    STREAM_NOT_OPEN,
-    STREAM_OPENING,
-    STREAM_OPEN,
-    STREAM_AT_END, /* the peer (read) or we (write) ended this direction in order */
-    STREAM_CLOSED,
-    STREAM_ERROR,
-};
-
 struct stream_pair;
 
 /* Something happened: the descriptor is ready, the pair is open, or it failed. Look at the pair
@@ -78,6 +61,15 @@ bool pair_connect(struct stream_pair *pair, const struct connector_options *opti
  * connector_expire(); with the error of the layer's kind (tls.handshake.timeout) when it is a layer
  * that is being opened. No event. */
 void pair_expire(struct stream_pair *pair);
+
+/* Opening has begun with something that the owner does before it connects: both directions are OPENING
+ * until pair_connect(), which may be called then, or pair_fail(), or pair_close(). False: bad
+ * state. */
+bool pair_announce(struct stream_pair *pair);
+
+/* Whoever owns a connected pair has found that it is of no use any more (a write that nobody takes):
+ * ERROR, with this error unless there is one. No event. */
+void pair_fail(struct stream_pair *pair, struct stream_error error);
 
 /* Puts a layer on top of the chain. The layer is owned by the pair from now on. */
 void pair_push_layer(struct stream_pair *pair, struct layer *layer);

@@ -4,11 +4,13 @@
 #ifndef PAIRSOCKS_RESOLVER_H
 #define PAIRSOCKS_RESOLVER_H
 
-#include "streams/address.h"
-#include "streams/error.h"
-#include "streams/srv.h"
+#include "address.h"
+#include "error.h"
+#include "srv.h"
 
 #include <ev.h>
+
+PAIRSOCKS_API_BEGIN
 
 /* More addresses than this of one family are ignored. */
 #define RESOLVER_ADDRESSES_MAX 16
@@ -55,5 +57,7 @@ struct resolver_lookup *resolver_start_service(struct resolver *resolver, const 
 
 /* The callback will not be called. */
 void resolver_cancel(struct resolver_lookup *lookup);
+
+PAIRSOCKS_API_END
 
 #endif

@@ -3,8 +3,10 @@
 #ifndef PAIRSOCKS_SRV_H
 #define PAIRSOCKS_SRV_H
 
-#include "streams/address.h"
-#include "streams/error.h"
+#include "address.h"
+#include "error.h"
+
+PAIRSOCKS_API_BEGIN
 
 /* More records than these are ignored. */
 #define SRV_RECORDS_MAX 64
@@ -32,5 +34,7 @@ struct srv_answer {
  * - resolver.server.failed: another response code, or what is no answer. */
 bool srv_parse(const uint8_t *message, size_t n, struct srv_answer *ret_answer,
                struct stream_error *ret_error);
+
+PAIRSOCKS_API_END
 
 #endif

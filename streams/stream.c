@@ -1,172 +1,183 @@
-/* stream.c - two handles, one connection. */
-#include "streams/stream.h"
+/* stream.c - two handles, one connection: creation, opening, and the bytes of a pair of streams. Its end
+ * is in stream_end.c. */
+#include "streams/stream_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct stream {
-    struct connection *connection;
-    bool is_read;
-    bool is_held; /* the user has it */
-    bool is_closed;
-    stream_callback *callback;
-    void *context;
-};
-
-/* What the handles share; freed with the last of them. */
-struct connection {
-    struct stream_pair pair;
-    struct stream read, write;
-    struct resolver *resolver; /* borrowed */
-    char *host;
-    uint16_t port;
-    int socket; /* given at creation; -1 = none */
-    bool should_close;
-    bool wants_write; /* stream_write() said AGAIN */
-    int keepalive;
-    bool keepalive_applied;
-    bool in_callback; /* frees wait until the callbacks have returned */
-};
-
-static void update_interest(struct connection *c)
+void connection_set_why(struct connection *c, const char *why)
 {
-    int interest = INTEREST_NONE;
-
-    if (c->pair.state != PAIR_CONNECTED)
-        return;
-    if (c->read.callback && !c->read.is_closed && c->pair.read_status == STREAM_OPEN)
-        interest |= INTEREST_READ;
-    if (c->wants_write && c->write.callback && !c->write.is_closed)
-        interest |= INTEREST_WRITE;
-    pair_want(&c->pair, (enum interest)interest);
+    free(c->why);
+    c->why = why && *why ? strdup(why) : NULL;
 }
 
-static void free_unheld(struct connection *c)
-{
-    if (c->read.is_held || c->write.is_held || c->in_callback)
-        return;
-    pair_close(&c->pair);
-    free(c->host);
-    free(c);
-}
+/* ---- creation */
 
-static void call(struct stream *stream)
-{
-    if (stream->is_held && !stream->is_closed && stream->callback)
-        stream->callback(stream, stream->context);
-}
-
-static void apply_keepalive(struct connection *c)
-{
-    if (c->pair.state != PAIR_CONNECTED || c->keepalive_applied)
-        return;
-    c->keepalive_applied = true;
-    if (c->keepalive)
-        pair_set_keepalive(&c->pair, c->keepalive);
-}
-
-static void on_event(struct stream_pair *pair)
-{
-    struct connection *c = (struct connection *)((char *)pair - offsetof(struct connection, pair));
-
-    apply_keepalive(c);
-    c->in_callback = true;
-    if (pair->ready & INTEREST_WRITE)
-        c->wants_write = false;
-    call(&c->read);
-    call(&c->write);
-    c->in_callback = false;
-    update_interest(c);
-    free_unheld(c);
-}
-
-static struct connection *connection_new(struct ev_loop *loop, struct stream **ret_read,
-                                         struct stream **ret_write)
+static struct connection *connection_new(struct ev_loop *loop)
 {
     struct connection *c = calloc(1, sizeof *c);
 
     if (!c)
         return NULL;
-    pair_init(&c->pair, loop, on_event);
+    connection_init_events(c, loop);
     c->socket = -1;
-    c->read = (struct stream){.connection = c, .is_read = true, .is_held = ret_read != NULL};
-    c->write = (struct stream){.connection = c, .is_held = ret_write != NULL};
-    c->read.is_closed = !ret_read;
-    c->write.is_closed = !ret_write;
+    c->read = (struct stream){.connection = c, .is_read = true};
+    c->write = (struct stream){.connection = c};
+    return c;
+}
+
+static void hand_out(struct connection *c, struct stream **ret_read, struct stream **ret_write)
+{
+    c->read.is_held = ret_read;
+    c->write.is_held = ret_write;
+    c->read.is_closed = c->read.is_left_out = !ret_read;
+    c->write.is_closed = c->write.is_left_out = !ret_write;
     if (ret_read)
         *ret_read = &c->read;
     if (ret_write)
         *ret_write = &c->write;
-    return c;
 }
 
 bool stream_pair_to_host(struct ev_loop *loop, struct resolver *resolver, const char *host,
                          uint16_t port, struct stream **ret_read, struct stream **ret_write)
 {
-    char *copy = strdup(host);
-    struct connection *c = copy ? connection_new(loop, ret_read, ret_write) : NULL;
+    struct connection *c = connection_new(loop);
 
-    if (!c) {
-        free(copy);
+    if (!c)
+        return false;
+    c->resolver = resolver;
+    if (!stream_set_text(&c->read, STREAM_REMOTE_HOST, host) ||
+        !stream_set_number(&c->read, STREAM_REMOTE_PORT, port)) {
+        connection_free_unheld(c);
         return false;
     }
+    hand_out(c, ret_read, ret_write);
+    return true;
+}
+
+bool stream_pair_to_service(struct ev_loop *loop, struct resolver *resolver, const char *service,
+                            struct stream **ret_read, struct stream **ret_write)
+{
+    struct connection *c = connection_new(loop);
+
+    if (!c)
+        return false;
     c->resolver = resolver;
-    c->host = copy;
-    c->port = port;
-    c->should_close = true;
+    if (!stream_set_text(&c->read, STREAM_REMOTE_SERVICE, service)) {
+        connection_free_unheld(c);
+        return false;
+    }
+    hand_out(c, ret_read, ret_write);
     return true;
 }
 
 bool stream_pair_from_socket(struct ev_loop *loop, int fd, struct stream **ret_read,
                              struct stream **ret_write)
 {
-    struct connection *c = connection_new(loop, ret_read, ret_write);
+    struct connection *c = connection_new(loop);
 
     if (!c)
         return false;
     c->socket = fd;
+    c->is_from_socket = true;
+    hand_out(c, ret_read, ret_write);
     return true;
 }
 
-static bool open_socket(struct connection *c)
-{
-    static const struct ip_endpoint unknown;
+/* ---- opening */
 
-    return pair_adopt(&c->pair, c->socket, &unknown, c->should_close);
+void connection_begin(struct connection *c)
+{
+    c->is_up = false;
+    c->read.told_open = c->read.told_error = c->read.told_end = c->read.told_ready = false;
+    c->write.told_open = c->write.told_error = c->write.told_end = c->write.told_ready = false;
+    connection_start_limit(c, connection_number(c, STREAM_CONNECT_TIMEOUT));
 }
 
-static bool open_host(struct connection *c)
+static void came_up(struct connection *c)
 {
-    struct connector_options options = {.resolver = c->resolver};
-    struct ip_address literal = {0};
+    c->is_up = true;
+    connection_drop_service(c);
+    connection_start_limit(c, 0);
+    connection_apply_keepalive(c);
+}
 
-    host_classify(c->host, strlen(c->host), &literal);
-    return pair_connect(&c->pair, &options, &literal, c->host, c->port);
+void connection_continue(struct connection *c)
+{
+    bool was_up = c->is_up;
+
+    while (!c->is_up && (c->pair.state == PAIR_CONNECTED || connection_try_next(c))) {
+        if (c->pair.state != PAIR_CONNECTED)
+            continue;
+        if (!c->plan)
+            came_up(c);
+        else if (!connection_pass(c))
+            pair_fail(&c->pair, stream_error_connect(ENOMEM));
+    }
+    if (c->pair.state == PAIR_ERROR) {
+        connection_drop_service(c);
+        connection_start_limit(c, 0);
+    }
+    c->has_changed = c->has_changed || c->is_up != was_up || c->pair.state == PAIR_ERROR;
+}
+
+/* What only sends the rest of what was closed gives way, as does what is left of a failure. */
+static bool may_open(struct connection *c)
+{
+    if ((c->is_ending && connection_is_closed(c)) || c->pair.state == PAIR_ERROR)
+        connection_close(c);
+    return c->pair.state != PAIR_CONNECTED && !pair_is_opening(&c->pair) &&
+           (c->socket >= 0 || connection_text(c, STREAM_REMOTE_HOST) ||
+            connection_text(c, STREAM_REMOTE_SERVICE));
 }
 
 bool stream_open(struct stream *stream, struct stream_error *ret_error)
 {
     struct connection *c = stream->connection;
 
-    c->pair.should_close = c->should_close;
-    if (!(c->socket >= 0 ? open_socket(c) : open_host(c))) {
-        *ret_error =
-            c->pair.state == PAIR_ERROR ? c->pair.error : stream_error_of(ERROR_STREAM_BAD_STATE);
+    if (!may_open(c)) {
+        c->call_error = *ret_error = stream_error_of(ERROR_STREAM_BAD_STATE);
         return false;
     }
-    if (c->read.is_held)
-        c->read.is_closed = false;
-    if (c->write.is_held)
-        c->write.is_closed = false;
-    c->keepalive_applied = false;
-    apply_keepalive(c);
-    update_interest(c);
+    connection_set_why(c, NULL);
+    if (!connection_prepare(c, ret_error)) {
+        c->call_error = *ret_error;
+        return false;
+    }
+    c->call_error = (struct stream_error){0};
+    c->ahead_at = c->ahead_n = 0;
+    c->pair.should_close = connection_number(c, STREAM_SHOULD_CLOSE_NATIVE_SOCKET);
+    connection_begin(c);
+    if (!connection_connect(c)) {
+        *ret_error = c->pair.error;
+        return false;
+    }
+    c->read.is_closed = !c->read.is_held;
+    c->write.is_closed = !c->write.is_held;
+    c->pair.should_close = connection_number(c, STREAM_SHOULD_CLOSE_NATIVE_SOCKET);
+    connection_continue(c);
+    connection_update(c);
     return true;
+}
+
+/* While a service is looked up the pair itself has nothing to wait for. */
+void connection_expire_opening(struct connection *c)
+{
+    connection_drop_service(c);
+    pair_expire(&c->pair);
+    if (pair_is_opening(&c->pair))
+        pair_fail(&c->pair, stream_error_of(ERROR_RESOLVER_TIMEOUT));
 }
 
 void stream_expire(struct stream *stream)
 {
-    pair_expire(&stream->connection->pair);
+    struct connection *c = stream->connection;
+
+    if (pair_is_opening(&c->pair))
+        connection_expire_opening(c);
+    c->read.told_error = c->write.told_error = c->pair.state == PAIR_ERROR;
+    connection_continue(c);
+    connection_update(c);
 }
 
 enum stream_status stream_status(const struct stream *stream)
@@ -179,34 +190,76 @@ enum stream_status stream_status(const struct stream *stream)
 
 enum pair_state stream_pair_state(const struct stream *stream)
 {
-    return (enum pair_state)stream->connection->pair.state;
+    const struct connection *c = stream->connection;
+
+    /* While the rest is sent, whoever has closed it has closed it. */
+    if (c->pair.state == PAIR_CONNECTED && c->read.is_closed && c->write.is_closed)
+        return PAIR_CLOSED;
+    return (enum pair_state)c->pair.state;
 }
 
 struct stream_error stream_error(const struct stream *stream)
 {
-    return stream->connection->pair.error;
+    const struct connection *c = stream->connection;
+
+    return stream_error_set(&c->pair.error) ? c->pair.error : c->call_error;
 }
 
-void stream_set_callback(struct stream *stream, stream_callback *callback, void *context)
+/* ---- bytes */
+
+static bool may_move(struct stream *stream, bool is_read)
 {
-    stream->callback = callback;
-    stream->context = context;
-    update_interest(stream->connection);
+    struct connection *c = stream->connection;
+    enum stream_status status = stream_status(stream);
+
+    if (stream->is_read == is_read && !stream->is_closed && c->is_up &&
+        (status == STREAM_OPEN || status == STREAM_AT_END))
+        return true;
+    c->call_error = stream_error_of(ERROR_STREAM_BAD_STATE);
+    return false;
+}
+
+static size_t take_ahead(struct connection *c, uint8_t *out, size_t n)
+{
+    size_t waiting = connection_ahead(c), taken = n < waiting ? n : waiting;
+
+    if (taken)
+        memcpy(out, c->ahead + c->ahead_at, taken);
+    connection_consume_ahead(c, taken);
+    return taken;
 }
 
 enum io stream_read(struct stream *stream, void *out, size_t n, size_t *ret_n)
 {
     struct connection *c = stream->connection;
+    size_t ahead;
     enum io result;
 
-    if (!stream->is_read || stream->is_closed)
+    if (connection_ahead(c) == 0 && !may_move(stream, true))
         return IO_ERROR;
+    stream->told_ready = false;
+    ahead = take_ahead(c, out, n);
+    if (ahead) {
+        *ret_n = ahead;
+        connection_update(c);
+        return IO_OK;
+    }
     /* Whoever polls without a callback is not told when to: every try asks the socket. */
-    if (!stream->callback && c->pair.state == PAIR_CONNECTED)
-        c->pair.ready |= INTEREST_READ;
+    if (!stream_reads_ahead(stream))
+        c->pair.ready |= INTEREST_READ | INTEREST_WRITE;
     result = pair_read(&c->pair, out, n, ret_n);
-    update_interest(c);
+    c->has_changed = c->has_changed || result == IO_ERROR;
+    connection_update(c);
     return result;
+}
+
+/* The time of a write that waits begins anew with every byte that is taken. */
+static void time_write(struct connection *c, bool has_moved)
+{
+    if (!c->wants_room && !c->is_ending)
+        connection_start_limit(c, 0);
+    else if (has_moved || !ev_is_active(&c->limit))
+        connection_start_limit(c, connection_number(c, STREAM_WRITE_TIMEOUT));
 }
 
 enum io stream_write(struct stream *stream, const void *bytes, size_t n, size_t *ret_n)
@@ -214,118 +267,36 @@ enum io stream_write(struct stream *stream, const void *bytes, size_t n, size_t 
     struct connection *c = stream->connection;
     enum io result;
 
-    if (stream->is_read || stream->is_closed)
+    if (!may_move(stream, false) || stream_status(stream) != STREAM_OPEN) {
+        c->call_error = stream_error_of(ERROR_STREAM_BAD_STATE);
         return IO_ERROR;
-    if (!stream->callback && c->pair.state == PAIR_CONNECTED)
-        c->pair.ready |= INTEREST_WRITE;
+    }
+    stream->told_ready = false;
+    if (!stream->callback)
+        c->pair.ready |= INTEREST_READ | INTEREST_WRITE;
     result = pair_write(&c->pair, bytes, n, ret_n);
-    c->wants_write = result == IO_AGAIN || (result == IO_OK && *ret_n < n);
-    update_interest(c);
+    c->has_changed = c->has_changed || result == IO_ERROR;
+    c->wants_room = result == IO_AGAIN || (result == IO_OK && *ret_n < n);
+    time_write(c, result == IO_OK);
+    connection_update(c);
     return result;
 }
 
-bool stream_close(struct stream *stream)
+void connection_update(struct connection *c)
 {
-    struct connection *c = stream->connection;
-    enum stream_status status = stream_status(stream);
+    int interest = INTEREST_NONE;
 
-    if (status == STREAM_NOT_OPEN || status == STREAM_CLOSED)
-        return false;
-    if (!stream->is_read && c->pair.write_status == STREAM_OPEN && !c->read.is_closed)
-        pair_end(&c->pair);
-    stream->is_closed = true;
-    if (c->read.is_closed && c->write.is_closed)
-        pair_close(&c->pair);
+    if (c->pair.state == PAIR_CONNECTED && c->is_up) {
+        if (stream_reads_ahead(&c->read) && connection_ahead(c) == 0)
+            interest |= INTEREST_READ;
+        if (c->write.callback && !c->write.is_closed &&
+            (c->wants_room || c->write.events & STREAM_EVENT_CAN_ACCEPT_BYTES) &&
+            !(c->pair.ready & c->pair.top->write_waits))
+            interest |= INTEREST_WRITE;
+        pair_want(&c->pair, (enum interest)interest);
+    }
+    if (!c->in_callback && connection_has_to_tell(c))
+        ev_timer_start(c->pair.loop, &c->soon);
     else
-        update_interest(c);
-    return true;
-}
-
-void stream_free(struct stream *stream)
-{
-    if (!stream)
-        return;
-    stream_close(stream);
-    stream->is_closed = true;
-    stream->is_held = false;
-    free_unheld(stream->connection);
-}
-
-static bool set_text(char **slot, const char *text)
-{
-    char *copy = text ? strdup(text) : NULL;
-
-    if (!copy)
-        return false;
-    free(*slot);
-    *slot = copy;
-    return true;
-}
-
-bool stream_set_property(struct stream *stream, enum stream_property property,
-                         const struct stream_value *value)
-{
-    struct connection *c = stream->connection;
-    bool is_fixed = c->pair.state == PAIR_CONNECTED || pair_is_opening(&c->pair) || c->socket >= 0;
-
-    switch (property) {
-    case STREAM_SHOULD_CLOSE_NATIVE_SOCKET:
-        c->should_close = c->pair.should_close = value->number != 0;
-        return true;
-    case STREAM_REMOTE_HOST:
-        return !is_fixed && set_text(&c->host, value->text);
-    case STREAM_REMOTE_PORT:
-        if (is_fixed || value->number < 0 || value->number > UINT16_MAX)
-            return false;
-        c->port = (uint16_t)value->number;
-        return true;
-    case STREAM_KEEPALIVE:
-        if (value->number < 0 || value->number > INT32_MAX)
-            return false;
-        c->keepalive = (int)value->number;
-        if (c->pair.state == PAIR_CONNECTED)
-            pair_set_keepalive(&c->pair, c->keepalive);
-        return true;
-    case STREAM_NATIVE_HANDLE:
-    case STREAM_LOCAL_ADDRESS:
-        return false;
-    }
-    return false;
-}
-
-static bool copy_text(struct stream_value *ret_value, const char *text)
-{
-    *ret_value = (struct stream_value){.text = strdup(text)};
-    return ret_value->text != NULL;
-}
-
-bool stream_copy_property(const struct stream *stream, enum stream_property property,
-                          struct stream_value *ret_value)
-{
-    const struct connection *c = stream->connection;
-    char text[ENDPOINT_TEXT_MAX];
-    struct ip_endpoint local;
-
-    *ret_value = (struct stream_value){0};
-    switch (property) {
-    case STREAM_SHOULD_CLOSE_NATIVE_SOCKET:
-        ret_value->number = c->should_close;
-        return true;
-    case STREAM_NATIVE_HANDLE:
-        ret_value->number = c->pair.tcp.fd >= 0 ? c->pair.tcp.fd : c->socket;
-        return ret_value->number >= 0;
-    case STREAM_REMOTE_HOST:
-        return c->host && copy_text(ret_value, c->host);
-    case STREAM_REMOTE_PORT:
-        ret_value->number = c->port;
-        return c->host != NULL;
-    case STREAM_LOCAL_ADDRESS:
-        local = pair_local_address(&c->pair);
-        endpoint_format(&local, text);
-        return local.ip.family != IP_NONE && copy_text(ret_value, text);
-    case STREAM_KEEPALIVE:
-        ret_value->number = c->keepalive;
-        return true;
-    }
-    return false;
+        ev_timer_stop(c->pair.loop, &c->soon);
 }

@@ -169,7 +169,8 @@ def test_openssl_may_not_renegotiate(pairsocks, s_client, keep):
     daemon = pairsocks(listen="127.0.0.1:0", **keys(), protocols="forward", forward_to=endpoint(echo.address))
     done = s_client(daemon, "-tls1_2", data=b"R\nafter\n", check=False)
     assert "RENEGOTIATING" in done.text and "after" not in done.text and done.text.count("New, TLSv1.2") == 1, done.text
-    assert "SSL alert number 10" in done.text  # unexpected_message
+    # unexpected_message; who writes on meanwhile may meet the reset behind it first
+    assert "SSL alert number 10" in done.text or "errno=104" in done.text or "errno=32" in done.text, done.text
     assert daemon.wait_for(event="session")["error"] == "tls.record.bad"
 
 

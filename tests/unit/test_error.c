@@ -31,6 +31,7 @@ static const struct {
     {ERROR_SYSTEM_LISTEN_ADDRESS_IN_USE, "system.listen.address-in-use", 91, 1, 502, 0},
     {ERROR_SYSTEM_LISTEN_OTHER, "system.listen.other", 91, 1, 502, EACCES},
     {ERROR_STREAM_BAD_STATE, "stream.state.bad-state", 91, 1, 502, 0},
+    {ERROR_STREAM_BAD_SETTINGS, "stream.settings.bad", 91, 1, 502, 0},
     {ERROR_STREAM_END_EARLY, "stream.end.early", 91, 1, 502, 0},
     {ERROR_HTTP_STATUS_FORBIDDEN, "http.status.403", 91, 2, 502, 0},
     {ERROR_HTTP_STATUS_UNAUTHORIZED, "http.status.407", 91, 2, 502, 0},

@@ -29,9 +29,13 @@ static int listen_somewhere(struct ip_endpoint *ret_bound)
     return fd;
 }
 
-static void on_change(struct stream *stream, void *context)
+static const unsigned ALL_EVENTS = STREAM_EVENT_OPEN_COMPLETED | STREAM_EVENT_HAS_BYTES |
+                                   STREAM_EVENT_ERROR_OCCURRED | STREAM_EVENT_END_ENCOUNTERED;
+
+static void on_change(struct stream *stream, const struct stream_event *event, void *context)
 {
     (void)stream;
+    (void)event;
     ++*(int *)context;
 }
 
@@ -51,7 +55,7 @@ Test(stream, nothing_is_opened_until_one_of_the_pair_is_opened_and_then_both_are
     cr_assert(stream_pair_to_host(loop(), NULL, "127.0.0.1", bound.port, &in, &out));
     cr_assert_eq(stream_status(in), STREAM_NOT_OPEN);
     cr_assert_eq(stream_pair_state(in), PAIR_INITIALIZED);
-    stream_set_callback(out, on_change, &calls);
+    stream_set_callback(out, ALL_EVENTS, on_change, &calls);
     cr_assert(stream_open(in, &error));
     if (stream_status(out) == STREAM_OPENING) {
         cr_assert_eq(stream_pair_state(in), PAIR_INITIALIZED);
@@ -76,7 +80,7 @@ Test(stream, a_refused_connection_is_an_error_of_both)
 
     close(listen_somewhere(&bound));
     stream_pair_to_host(loop(), NULL, "127.0.0.1", bound.port, &in, &out);
-    stream_set_callback(in, on_change, &calls);
+    stream_set_callback(in, ALL_EVENTS, on_change, &calls);
     cr_assert(stream_open(in, &error));
     while (stream_status(in) == STREAM_OPENING)
         ev_run(loop(), EVRUN_ONCE);
@@ -155,7 +159,8 @@ Test(stream, closing_the_write_stream_ends_only_that_direction)
 
     socket_pair(fds);
     stream_pair_from_socket(loop(), fds[0], &in, &out);
-    stream_set_callback(in, on_change, &calls);
+    stream_set_callback(in, STREAM_EVENT_HAS_BYTES | STREAM_EVENT_END_ENCOUNTERED, on_change,
+                        &calls);
     cr_assert(stream_open(in, &error));
     cr_assert_eq(stream_write(out, "ask", 3, &n), IO_OK);
     cr_assert(stream_close(out));
@@ -214,7 +219,7 @@ Test(stream, host_and_port_are_fixed_once_it_is_open)
     cr_assert(!stream_copy_property(in, STREAM_LOCAL_ADDRESS, &got), "not connected yet");
     value.text = (char[]){"127.0.0.1"};
     cr_assert(stream_set_property(out, STREAM_REMOTE_HOST, &value));
-    stream_set_callback(out, on_change, &calls);
+    stream_set_callback(out, ALL_EVENTS, on_change, &calls);
     cr_assert(stream_open(in, &error));
     cr_assert(!stream_set_property(in, STREAM_REMOTE_HOST, &value));
     run_until(&calls, 1);
@@ -241,7 +246,7 @@ Test(stream, properties_set_before_a_connection_hold_for_it)
     stream_pair_to_host(loop(), NULL, "127.0.0.1", bound.port, &in, &out);
     cr_assert(stream_set_property(in, STREAM_SHOULD_CLOSE_NATIVE_SOCKET, &no));
     cr_assert(stream_set_property(out, STREAM_KEEPALIVE, &sixty));
-    stream_set_callback(out, on_change, &calls);
+    stream_set_callback(out, ALL_EVENTS, on_change, &calls);
     cr_assert(stream_open(in, &error));
     run_until(&calls, 1);
     cr_assert(stream_copy_property(in, STREAM_KEEPALIVE, &got));
@@ -260,8 +265,9 @@ Test(stream, properties_set_before_a_connection_hold_for_it)
     close(listening);
 }
 
-static void free_in_callback(struct stream *stream, void *context)
+static void free_in_callback(struct stream *stream, const struct stream_event *event, void *context)
 {
+    (void)event;
     ++*(int *)context;
     stream_free(stream);
 }
@@ -274,7 +280,7 @@ Test(stream, a_stream_may_be_freed_in_its_callback)
 
     socket_pair(fds);
     stream_pair_from_socket(loop(), fds[0], &in, NULL);
-    stream_set_callback(in, free_in_callback, &calls);
+    stream_set_callback(in, ALL_EVENTS, free_in_callback, &calls);
     cr_assert(stream_open(in, &error));
     cr_assert_eq(write(fds[1], "x", 1), 1);
     run_until(&calls, 1);
@@ -292,7 +298,7 @@ Test(stream, freeing_while_opening_cancels)
     int listening = listen_somewhere(&bound), calls = 0;
 
     stream_pair_to_host(loop(), NULL, "127.0.0.1", bound.port, &in, NULL);
-    stream_set_callback(in, on_change, &calls);
+    stream_set_callback(in, ALL_EVENTS, on_change, &calls);
     cr_assert(stream_open(in, &error));
     stream_free(in);
     ev_run(loop(), EVRUN_NOWAIT);

@@ -25,6 +25,8 @@ def family_of(host):
 class Wire:
     """Owns its socket. Use it with `with`, or let a fixture close it."""
 
+    was_reset = False  # while it was opened
+
     def __init__(self, sock, patience=10, peer=None):
         self.sock = sock
         self.sock.settimeout(wait.seconds(patience))
@@ -46,8 +48,12 @@ class Wire:
             if source:
                 sock.bind((source, 0))
             sock.settimeout(wait.seconds(patience))
-            with contextlib.suppress(ConnectionResetError):
-                sock.connect(address[:2])  # it stood, and was closed before we looked: reading says so
+            try:
+                sock.connect(address[:2])
+            except ConnectionResetError:  # it stood, and was reset before we looked: whoever reads is told
+                wire = cls(sock, patience, address)
+                wire.was_reset = True
+                return wire
             return cls(sock, patience, address)
         except BaseException:
             sock.close()
@@ -62,6 +68,11 @@ class Wire:
     def close(self):
         self.sock.close()
 
+    def tell_of_reset(self):
+        """The kernel tells of it only once, and has."""
+        if self.was_reset:
+            raise ConnectionResetError
+
     def send(self, data):
         self.sock.sendall(data)
 
@@ -72,6 +83,7 @@ class Wire:
 
     def read(self, count):
         """Exactly `count` bytes."""
+        self.tell_of_reset()
         data = bytearray()
         while len(data) < count:
             try:
@@ -85,6 +97,7 @@ class Wire:
 
     def read_to_end(self):
         """Everything up to the peer's orderly end."""
+        self.tell_of_reset()
         data = bytearray()
         while True:
             try:
