@@ -189,6 +189,8 @@ static void print_reservations(const struct config *config, const struct rules_r
         return;
     if (request->command == COMMAND_BIND && !config_can_bind(decision->route))
         puts("note: this route cannot carry a bind: protocol.command.unsupported");
+    if (request->command == COMMAND_UDP && !config_can_associate(decision->route))
+        puts("note: this route cannot carry datagrams: protocol.command.unsupported");
     if (decision->is_unresolved)
         puts("note: the proxy resolves the name: rules with addresses and the guard see none");
     else if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)

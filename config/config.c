@@ -90,6 +90,17 @@ bool config_can_bind(const struct config_upstream *route)
            (route->tls.security == SECURITY_NONE && route->send_proxy == SEND_PROXY_NO);
 }
 
+bool config_can_associate(const struct config_upstream *route)
+{
+    for (const struct config_upstream *u = route; u; u = u->via) {
+        if (u->type != UPSTREAM_SOCKS5 && (u->type != UPSTREAM_DIRECT || u != route))
+            return false;
+        if (u->tls.security != SECURITY_NONE || u->send_proxy != SEND_PROXY_NO)
+            return false;
+    }
+    return true;
+}
+
 bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from)
 {
     if (from->family == IP_NONE)

@@ -272,6 +272,10 @@ const struct config_upstream *config_last_proxy(const struct config_upstream *ro
  * be said to the target first. Pure. */
 bool config_can_bind(const struct config_upstream *route);
 
+/* Whether datagrams can go by this route (or NULL: direct): straight, or by proxies that are all SOCKS5, in
+ * plain and told nobody else's address. Pure. */
+bool config_can_associate(const struct config_upstream *route);
+
 /* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
  * mode says who may. Pure. */
 bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from);

@@ -48,10 +48,6 @@ struct association *association_new(struct session *session, struct stream_error
 /* Harmless with NULL. */
 void association_free(struct association *association);
 
-/* Whether datagrams can go this way (NULL: direct): straight, or by proxies that are all SOCKS5, in plain
- * and told nobody else's address. */
-bool association_can_go(const struct config_upstream *route);
-
 /* What the client is told to send to. */
 struct ip_endpoint association_bound(const struct association *association);
 

@@ -33,17 +33,6 @@ struct proxy_way {
     struct proxy_hop hops[]; /* count - 1 */
 };
 
-bool association_can_go(const struct config_upstream *route)
-{
-    for (const struct config_upstream *u = route; u; u = u->via) {
-        if (u->type != UPSTREAM_SOCKS5 && (u->type != UPSTREAM_DIRECT || u != route))
-            return false;
-        if (u->tls.security != SECURITY_NONE || u->send_proxy != SEND_PROXY_NO)
-            return false;
-    }
-    return true;
-}
-
 void association_free_way(struct association *a)
 {
     struct proxy_way *way = a->way;

@@ -30,7 +30,7 @@ static void drop_target(struct udp_entry *target, enum association_drop reason, 
 static void decide_way(const struct association *a, struct udp_entry *target,
                        const struct config_upstream *route, const struct ip_address *ip)
 {
-    if (dial_is_for(route) ? route != a->session->route : !association_can_go(route)) {
+    if (dial_is_for(route) ? route != a->session->route : !config_can_associate(route)) {
         drop_target(target, DROP_ROUTE, target->until);
         return;
     }

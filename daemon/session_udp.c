@@ -21,7 +21,7 @@ void session_associate(struct session *s)
         session_reply_failure(s, error);
         return;
     }
-    if (!association_can_go(s->route)) {
+    if (!config_can_associate(s->route)) {
         session_reply_failure(s, error);
         return;
     }

@@ -418,3 +418,17 @@ def test_a_bind_that_is_allowed_may_still_not_be_served(ask, way, carries):
     assert notes == ([] if carries else ["note: this route cannot carry a bind: protocol.command.unsupported"])
     _, _, notes = ask(rules, *arguments, listener="public")
     assert notes[0] == "note: this listener does not serve the command: protocol.command.unsupported"
+
+
+@pytest.mark.parametrize("way, carries", [
+    ("type = socks5\nserver = a:1", True), ("type = direct", True), ("type = socks4\nserver = a:1", False),
+    ("type = http\nserver = a:1", False), ("type = socks5\nserver = a:1\nsecurity = tlsv1.3", False),
+    ("type = socks5\nserver = a:1\nsend_proxy = v2", False), ("type = direct\nsecurity = tlsv1.3", False),
+    ("type = direct\nvia = s\n[upstream s]\ntype = socks5\nserver = a:1", True),
+    ("type = socks5\nserver = a:1\nvia = h\n[upstream h]\ntype = http\nserver = a:1", False),
+])  # fmt: skip
+def test_datagrams_that_are_allowed_may_still_have_no_way(ask, way, carries):
+    rules = f"[rule r]\ncommand = udp\naction = route way\n[upstream way]\n{way}\n"
+    _, answer, notes = ask(rules, "--command", "udp", "--client", "192.0.2.1", "8.8.8.8", 80)
+    assert answer == {**allow("r"), "route": "way"}
+    assert notes == ([] if carries else ["note: this route cannot carry datagrams: protocol.command.unsupported"])
