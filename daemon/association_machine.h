@@ -85,6 +85,9 @@ void association_send_copy(struct association *a, struct udp_entry *target, cons
 /* Where datagrams that go straight come from; IP_NONE: the kernel's choice. */
 struct ip_address association_source(const struct association *a);
 
+/* association_relay.c: passes on what a side_socket has received. */
+void association_on_readable(struct ev_loop *loop, ev_io *w, int revents);
+
 /* Sends all that is queued. */
 void association_flush(struct association *a);
 
