@@ -183,10 +183,12 @@ static void print_decision(const struct policy_decision *decision)
 static void print_reservations(const struct config *config, const struct rules_request *request,
                                const struct policy_decision *decision)
 {
-    if (request->command != COMMAND_CONNECT)
-        puts("note: this version serves connect only: protocol.command.unsupported");
+    if (!(config->listeners[request->listener].commands & request->command))
+        puts("note: this listener does not serve the command: protocol.command.unsupported");
     if (decision->verdict != POLICY_ALLOW)
         return;
+    if (request->command == COMMAND_BIND && !config_can_bind(decision->route))
+        puts("note: this route cannot carry a bind: protocol.command.unsupported");
     if (decision->is_unresolved)
         puts("note: the proxy resolves the name: rules with addresses and the guard see none");
     else if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)

@@ -193,6 +193,14 @@ static bool is_guarded(const struct config_listener *listener)
     return listener->guard == GUARD_AUTO ? beyond(listener) != NULL : listener->guard == GUARD_YES;
 }
 
+/* A port that a client has opened is one more that strangers can reach. */
+static bool may_bind(const struct config_listener *listener)
+{
+    if (!(listener->protocols & (PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5)))
+        return false;
+    return listener->bind == BIND_AUTO ? beyond(listener) == NULL : listener->bind == BIND_YES;
+}
+
 void check_config(struct config *config, const struct references *references,
                   const struct check_place *places, const struct check_place *upstreams,
                   struct faults *faults)
@@ -206,6 +214,8 @@ void check_config(struct config *config, const struct references *references,
     for (unsigned i = 0; i < config->listener_count; i++) {
         config->listeners[i].is_guarded =
             config->listeners[i].protocols != PROTOCOL_FORWARD && is_guarded(&config->listeners[i]);
+        config->listeners[i].commands =
+            COMMAND_CONNECT | (may_bind(&config->listeners[i]) ? COMMAND_BIND : 0);
         check_listener(config, i, &places[i], faults);
         judge_openness(&config->listeners[i], &places[i], faults);
     }

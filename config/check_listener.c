@@ -77,6 +77,16 @@ static bool asks_for_no_certificate(const struct config_listener *l)
     return (l->auth & AUTH_CERTIFICATE) && !l->tls.authority;
 }
 
+static bool binds_without_socks(const struct config_listener *l)
+{
+    return l->bind == BIND_YES && !(l->protocols & (PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5));
+}
+
+static bool has_idle_bind_ports(const struct config_listener *l)
+{
+    return l->bind_port_count && !(l->commands & COMMAND_BIND);
+}
+
 /* Keys of one [listener] that make no sense together. */
 static const struct {
     const char *key;
@@ -98,6 +108,8 @@ static const struct {
     {"auth", asks_for_no_certificate,
      "`certificate` needs an authority (add `authority`: the CA of your clients)"},
     {"auth", forwards_who_is_asked, "`protocols = forward` asks nobody (use `allow`, or rules)"},
+    {"bind", binds_without_socks, "no protocol here has BIND (add `socks4` or `socks5`)"},
+    {"bind_ports", has_idle_bind_ports, "nobody may bind here (add `bind = yes`)"},
     {"auth", asks_the_proxy,
      "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
 };

@@ -80,6 +80,16 @@ const struct config_upstream *config_last_proxy(const struct config_upstream *ro
     return route && route->type == UPSTREAM_DIRECT ? route->via : route;
 }
 
+bool config_can_bind(const struct config_upstream *route)
+{
+    const struct config_upstream *proxy = config_last_proxy(route);
+
+    if (proxy && proxy->type == UPSTREAM_HTTP)
+        return false;
+    return !route || route->type != UPSTREAM_DIRECT ||
+           (route->tls.security == SECURITY_NONE && route->send_proxy == SEND_PROXY_NO);
+}
+
 bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from)
 {
     if (from->family == IP_NONE)
@@ -156,6 +166,7 @@ static void free_listener(struct config_listener *listener)
     free(listener->users_file);
     users_unref(listener->users);
     free(listener->proxy_from);
+    free(listener->bind_ports);
     free(listener->name);
 }
 

@@ -35,7 +35,7 @@ enum protocol {
 /* Bits of `auth`: any one suffices. */
 enum auth { AUTH_NONE = 1, AUTH_PASSWORD = 2, AUTH_IDENT = 4, AUTH_CERTIFICATE = 8 };
 
-/* Bits of a rule's `command`. */
+/* Bits of a rule's `command`, and of what a listener serves. */
 enum command { COMMAND_CONNECT = 1, COMMAND_BIND = 2, COMMAND_UDP = 4 };
 
 enum rule_action { RULE_ALLOW, RULE_DENY, RULE_ROUTE };
@@ -43,6 +43,8 @@ enum rule_action { RULE_ALLOW, RULE_DENY, RULE_ROUTE };
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL, LOG_TARGET_FILE };
 
 enum guard { GUARD_AUTO, GUARD_NO, GUARD_YES };
+
+enum bind { BIND_AUTO, BIND_NO, BIND_YES };
 
 struct port_range {
     uint16_t first, last;
@@ -196,12 +198,17 @@ struct config_listener {
     bool default_deny;
     bool resolve_for_rules;
     struct ip_address bind_address; /* IP_NONE: the kernel's choice */
+    int bind;                       /* enum bind */
+    unsigned commands;              /* enum command: what clients may ask for here */
+    struct port_range *bind_ports;  /* none: any */
+    unsigned bind_port_count;
     /* Durations, all in milliseconds. */
     int64_t handshake_timeout;
     int64_t connect_timeout;
     int64_t write_timeout;
     int64_t idle_timeout;
     int64_t half_close_timeout;
+    int64_t bind_timeout;
     int64_t keepalive;
 };
 
@@ -251,6 +258,10 @@ bool config_resolves_remotely(const struct config_upstream *proxy);
 /* The proxy that speaks to the targets of this route (or NULL: direct): itself, or behind a direct one
  * the one that it goes through. NULL: we do. Pure. */
 const struct config_upstream *config_last_proxy(const struct config_upstream *route);
+
+/* Whether a peer can come to us by this route (or NULL: direct): its proxy speaks SOCKS, and nothing is to
+ * be said to the target first. Pure. */
+bool config_can_bind(const struct config_upstream *route);
 
 /* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
  * mode says who may. Pure. */

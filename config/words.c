@@ -90,6 +90,14 @@ const struct word words_guard[] = {
     {0},
 };
 
+const struct word words_bind[] = {
+    {WORD("auto", BIND_AUTO)},
+    {WORD("no", BIND_NO)}, {WORD("yes", BIND_YES)},
+    {WORD("off", BIND_NO)}, {WORD("on", BIND_YES)},
+    {WORD("false", BIND_NO)}, {WORD("true", BIND_YES)},
+    {0},
+};
+
 const struct word words_default[] = {
     {WORD("allow", false)},
     {WORD("deny", true)},
@@ -98,7 +106,7 @@ const struct word words_default[] = {
 
 const struct word words_command[] = {
     {WORD("connect", COMMAND_CONNECT)},
-    {LATER("bind", COMMAND_BIND)},
+    {WORD("bind", COMMAND_BIND)},
     {LATER("udp", COMMAND_UDP)},
     {0},
 };

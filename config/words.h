@@ -23,6 +23,7 @@ extern const struct word words_security[];       /* enum security */
 extern const struct word words_validate_chain[]; /* skip_chain */
 extern const struct word words_tls_cut[];        /* tls_cut_ends */
 extern const struct word words_guard[];          /* enum guard */
+extern const struct word words_bind[];           /* enum bind */
 extern const struct word words_default[];        /* default_deny */
 extern const struct word words_command[];        /* bits of enum command */
 extern const struct word words_action[];         /* enum rule_action, but for RULE_ROUTE */

@@ -9,11 +9,11 @@
 #include <sys/resource.h>
 
 /* What the daemon needs for itself besides sessions: the standard ones, the log, signals,
- * reload; for each worker its loop and questions to DNS; for each worker and address a socket
+ * reload; for each worker its loop, questions to DNS, and a peer that comes to an open port; for each worker and address a socket
  * and a reserve, and as much again while a reload has opened the next ones. */
 enum {
     FILES_FIXED = 32,
-    FILES_A_WORKER = 8,
+    FILES_A_WORKER = 9,
     FILES_A_LISTENER = 4,
     FILES_A_PIPE = 2,
     FILES_AN_ATTEMPT = 1

@@ -135,8 +135,9 @@ static void on_progress(void *context, const struct open_progress *progress)
     d->bound = (struct ip_endpoint){0};
     if (progress->step->kind == OPEN_HTTP || !layer_socks_bound(progress->layer, &bound, &port))
         return;
-    if (bound.ip.family != IP_NONE && !ip_is_unspecified(&bound.ip))
-        d->bound = (struct ip_endpoint){bound.ip, port};
+    d->bound = (struct ip_endpoint){bound.ip, port};
+    if (ip_is_unspecified(&bound.ip))
+        d->bound.ip = (struct ip_address){0};
 }
 
 static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_error *ret_error)
@@ -152,7 +153,8 @@ static bool add_steps(struct dial *d, struct open_plan *plan, struct stream_erro
         next = dial_peer_of(d, i + 1);
         if (!dial_plan_add_connection(plan, (uint8_t)i, u, snapshot_route_tls(snapshot, u), &peer,
                                       &d->options.client, ret_error) ||
-            !dial_plan_add_request(plan, (uint8_t)i, u, &next, ret_error))
+            !dial_plan_add_request(plan, (uint8_t)i, u, &next,
+                                   d->options.binds && i + 1 == d->hop_count, ret_error))
             return false;
     }
     return route->type != UPSTREAM_DIRECT ||
@@ -215,7 +217,7 @@ static bool drive(struct dial *d, struct stream_pair *pair)
     if (pair->state == PAIR_CONNECTED && d->state == STATE_CONNECTING)
         open_steps(d, pair);
     else if (pair->state == PAIR_CONNECTED)
-        dial_stands(d);
+        dial_stands(d, pair);
     else if (d->state == STATE_CONNECTING)
         dial_hop_failed(d, 0, d->path->servers[0], pair->error);
     else

@@ -22,6 +22,7 @@ struct dial_options {
     struct ip_address bind_address; /* the listener's */
     struct dial_client client;
     struct dial_peer target; /* without an address: see dial_offer() */
+    bool binds;              /* the last proxy, one of SOCKS, is asked to BIND for it */
     void (*wake)(
         void *context); /* something else than the pair has moved: step. Never from inside */
     void *context;
@@ -62,7 +63,8 @@ void dial_expire(struct dial *dial, struct stream_pair *pair);
 /* FAILED: why, of several tries what the proxies said of the target before what was wrong with them. */
 struct stream_error dial_error(const struct dial *dial);
 
-/* STANDS: the address that the last proxy's connection comes from; IP_NONE: it did not say. */
+/* STANDS: the address that the last proxy's connection comes from, or that it has bound; IP_NONE: it
+ * did not say. */
 struct ip_endpoint dial_bound(const struct dial *dial);
 
 /* After the last step: the caller frees it. NULL: no memory. */

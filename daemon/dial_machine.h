@@ -42,7 +42,7 @@ struct dial_peer dial_peer_of(const struct dial *d, unsigned hop);
 bool dial_pick(struct dial *d);
 
 /* dial_try.c: what became of the try, and what follows: another server, another address, or the end. */
-void dial_stands(struct dial *d);
+void dial_stands(struct dial *d, const struct stream_pair *pair);
 void dial_plan_failed(struct dial *d, const struct stream_pair *pair);
 
 /* `hop` could not be reached, or did not do as it should; `told` says so (NULL: nobody). */

@@ -65,7 +65,7 @@ bool dial_plan_add_connection(struct open_plan *plan, uint8_t hop,
 }
 
 bool dial_plan_add_request(struct open_plan *plan, uint8_t hop, const struct config_upstream *proxy,
-                           const struct dial_peer *next, struct stream_error *ret_error)
+                           const struct dial_peer *next, bool binds, struct stream_error *ret_error)
 {
     static const uint8_t kinds[] = {
         [UPSTREAM_SOCKS4] = OPEN_SOCKS4,
@@ -77,6 +77,7 @@ bool dial_plan_add_request(struct open_plan *plan, uint8_t hop, const struct con
         .kind = kinds[proxy->type],
         .hop = hop,
         .port = next->port,
+        .binds = binds,
         .user = proxy->user,
         .password = proxy->secret,
     };

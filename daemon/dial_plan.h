@@ -31,8 +31,9 @@ bool dial_plan_add_connection(struct open_plan *plan, uint8_t hop,
                               struct stream_error *ret_error);
 
 /* The request for `next` to a proxy: with its name, unless it has an address too, and the proxy
- * does not resolve. */
+ * does not resolve. `binds`: a BIND, of SOCKS alone. */
 bool dial_plan_add_request(struct open_plan *plan, uint8_t hop, const struct config_upstream *proxy,
-                           const struct dial_peer *next, struct stream_error *ret_error);
+                           const struct dial_peer *next, bool binds,
+                           struct stream_error *ret_error);
 
 #endif

@@ -113,8 +113,24 @@ void dial_plan_failed(struct dial *d, const struct stream_pair *pair)
     }
 }
 
-void dial_stands(struct dial *d)
+/* The SOCKS4 note: 0.0.0.0 in a reply to BIND means the address that the proxy was reached by. */
+static void complete_bound(struct dial *d, const struct stream_pair *pair)
 {
+    unsigned last = d->hop_count - 1;
+    const struct upstream_server *server = d->path->servers[last];
+
+    if (d->bound.ip.family != IP_NONE)
+        return;
+    if (last == 0)
+        d->bound.ip = ip_unmapped(&pair->peer.ip);
+    else
+        d->bound.ip = server->host ? d->hops[last].resolved : ip_unmapped(&server->ip);
+}
+
+void dial_stands(struct dial *d, const struct stream_pair *pair)
+{
+    if (d->options.binds)
+        complete_bound(d, pair);
     for (unsigned i = 0; i < d->hop_count; i++)
         upstream_server_worked(d->path->servers[i]);
     upstream_server_unref(d->path->told);

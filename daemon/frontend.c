@@ -76,3 +76,18 @@ enum parse frontend_sniff(struct handshake *handshake, unsigned protocols, const
     handshake->protocol = frontend->name;
     return PARSE_DONE;
 }
+
+bool frontend_serves(const struct handshake *handshake, struct stream_error *ret_error)
+{
+    switch (handshake->request.command) {
+    case SOCKS_CONNECT:
+        *ret_error = stream_error_of(ERROR_PROTOCOL_REQUEST_BAD);
+        return handshake->request.port != 0;
+    case SOCKS_BIND:
+        *ret_error = stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED);
+        return handshake->commands & COMMAND_BIND; /* of any port: a peer has many */
+    default:
+        *ret_error = stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED);
+        return false;
+    }
+}

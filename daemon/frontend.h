@@ -19,6 +19,8 @@ struct handshake {
     const struct frontend *frontend; /* NULL until sniffed */
     const char *protocol;            /* as logged: socks4, socks4a, socks5, http */
     unsigned auth;                   /* enum auth: what the listener takes, set before all else */
+    unsigned commands;               /* likewise, enum command */
+    struct session_bind *bind;       /* the session's; no front end's business */
     uint8_t stage;                   /* the front end's own */
     struct http_request http;        /* likewise */
     struct socks5_userpass login;    /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
@@ -74,6 +76,10 @@ extern const struct frontend frontend_forward; /* never sniffed: the listener sa
 extern const struct frontend frontend_http;
 extern const struct frontend frontend_socks4;
 extern const struct frontend frontend_socks5;
+
+/* Whether the request is for a command that the listener serves, with a port where that needs one; false:
+ * *ret_error says what is wrong. */
+bool frontend_serves(const struct handshake *handshake, struct stream_error *ret_error);
 
 /* Chooses by the first bytes among `protocols` (enum protocol). DONE: handshake->frontend is
  * set. MORE: there are no bytes yet, or it may still become clear what speaks (only for naming

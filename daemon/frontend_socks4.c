@@ -53,10 +53,8 @@ static enum frontend_step socks4_step(struct handshake *handshake, struct cursor
     handshake->has_request = true;
     if (handshake->request.host.name_length)
         handshake->protocol = "socks4a";
-    if (handshake->request.command != SOCKS_CONNECT)
-        return refuse(handshake, stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED), answer);
-    if (handshake->request.port == 0)
-        return refuse(handshake, stream_error_of(ERROR_PROTOCOL_REQUEST_BAD), answer);
+    if (!frontend_serves(handshake, &error))
+        return refuse(handshake, error, answer);
     if (handshake->auth & AUTH_IDENT) {
         take_claim(handshake, message + USERID_OFFSET, userid_length);
         return FRONTEND_IDENT;

@@ -120,11 +120,8 @@ static enum frontend_step request(struct handshake *handshake, struct cursor *in
         break;
     }
     handshake->has_request = true;
-    if (handshake->request.command != SOCKS_CONNECT)
-        return refuse_request(handshake, stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED),
-                              answer);
-    if (handshake->request.port == 0)
-        return refuse_request(handshake, stream_error_of(ERROR_PROTOCOL_REQUEST_BAD), answer);
+    if (!frontend_serves(handshake, &error))
+        return refuse_request(handshake, error, answer);
     return FRONTEND_DONE;
 }
 

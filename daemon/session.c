@@ -1,7 +1,7 @@
 /* session.c - the session as one machine. Every event does the same: step() goes as far as it
  * can, finish_step() is the only place that arms watchers and timers, or frees. What a step does
- * in each state stands in session_handshake.c, session_dial.c, session_relay.c and
- * session_refuse.c; when it is too late, in session_time.c. */
+ * in each state stands in session_handshake.c, session_dial.c, session_bind.c, session_relay.c
+ * and session_refuse.c; when it is too late, in session_time.c. */
 #include "daemon/session_machine.h"
 
 #include <stdlib.h>
@@ -76,6 +76,9 @@ static void step(struct session *s)
         case SESSION_DIALING:
             again = session_step_dialing(s);
             break;
+        case SESSION_BINDING:
+            again = session_step_binding(s);
+            break;
         case SESSION_RELAY:
             again = session_step_relay(s);
             break;
@@ -111,6 +114,7 @@ static bool is_counted(const struct stream_error *error)
 void session_free_handshake(struct session *s)
 {
     if (s->handshake) {
+        session_stop_bind(s);
         explicit_bzero(&s->handshake->login, sizeof s->handshake->login);
         explicit_bzero(&s->handshake->http.credentials, sizeof s->handshake->http.credentials);
     }
@@ -140,6 +144,11 @@ static void session_free(struct session *s)
     worker_session_ended(worker);
 }
 
+static bool reads_early(const struct session *s)
+{
+    return s->up.state == RELAY_OPEN && buffer_waiting(&s->up.waiting) < BUFFER_SMALL;
+}
+
 static enum interest client_interest(const struct session *s)
 {
     switch (s->state) {
@@ -147,9 +156,10 @@ static enum interest client_interest(const struct session *s)
     case SESSION_JUDGING:
         return INTEREST_NONE;
     case SESSION_DIALING:
-        return s->up.state == RELAY_OPEN && buffer_waiting(&s->up.waiting) < BUFFER_SMALL
-                   ? INTEREST_READ
-                   : INTEREST_NONE;
+        return reads_early(s) ? INTEREST_READ : INTEREST_NONE;
+    case SESSION_BINDING:
+        return (reads_early(s) ? INTEREST_READ : 0) |
+               (relay_wants_write(&s->down) ? INTEREST_WRITE : 0);
     case SESSION_RELAY:
         if (s->cut)
             return INTEREST_NONE;
@@ -237,6 +247,7 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     s->started = s->active = worker->now;
     s->peer = *peer;
     s->handshake->auth = listener->config->auth;
+    s->handshake->commands = listener->config->commands;
     s->expects_proxy_header = listener->config->proxy_protocol;
     s->up = (struct relay_direction){.from = &s->client, .to = &s->target, .reverse = &s->down};
     s->down = (struct relay_direction){.from = &s->target, .to = &s->client, .reverse = &s->up};

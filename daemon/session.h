@@ -14,6 +14,7 @@ enum session_state {
     SESSION_HANDSHAKE, /* reading the greeting and the request */
     SESSION_JUDGING,   /* who the client is, is being found out */
     SESSION_DIALING,   /* resolving and connecting */
+    SESSION_BINDING,   /* a port is open for the target, the client knows it */
     SESSION_RELAY,     /* the target stands, the client knows it */
     SESSION_REFUSING,  /* a refusal is on its way; what the client still sends is thrown away */
     SESSION_ENDED,     /* freed when the step is over */

@@ -24,19 +24,13 @@ enum io session_read_early(struct session *s)
     return result;
 }
 
-/* The client's TLS has ended without its end. */
-static bool is_cut(const struct session *s)
-{
-    return stream_error_is(&s->client.error, ERROR_TLS_CUT);
-}
-
 /* What it waited for beside its pair. */
 static void on_dial(void *context)
 {
     session_run(context);
 }
 
-static void free_dial(struct session *s)
+void session_free_dial(struct session *s)
 {
     if (s->dial)
         s->path = dial_take_path(s->dial);
@@ -44,12 +38,19 @@ static void free_dial(struct session *s)
     s->dial = NULL;
 }
 
-static void reply_failure(struct session *s, struct stream_error error)
+/* The client's TLS has ended without its end. */
+static bool is_cut(const struct session *s)
+{
+    return stream_error_is(&s->client.error, ERROR_TLS_CUT);
+}
+
+void session_reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
 
     pair_close(&s->target);
-    free_dial(s);
+    session_free_dial(s);
+    session_stop_bind(s);
     s->replied = session_now(s);
     s->handshake->frontend->reply(s->handshake, &error, NULL, &answer);
     if (s->handshake->frontend->is_silent)
@@ -73,6 +74,7 @@ void session_prepare_dial(struct session *s)
         .client = dial_client_of(&s->peer, &reached),
         .target = {s->asked_ip.family == IP_NONE ? s->target_name : NULL, s->asked_ip,
                    s->target_port},
+        .binds = s->command == SOCKS_BIND,
         .wake = on_dial,
         .context = s,
     };
@@ -106,48 +108,51 @@ void session_dial(struct session *s)
     s->dialed = session_now(s);
     if (s->handshake->request.host.name_length) {
         if (!s->target_name) {
-            reply_failure(s, stream_error_connect(ENOMEM));
+            session_reply_failure(s, stream_error_connect(ENOMEM));
             return;
         }
         if (host_classify(s->target_name, s->target_name_length, &literal) == HOST_INVALID) {
-            reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
+            session_reply_failure(s, stream_error_of(ERROR_RESOLVER_INVALID));
             return;
         }
         literal = ip_unmapped(&literal);
         if (literal.family == IP_V6 && options.ipv4_only) {
-            reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
+            session_reply_failure(s, stream_error_of(ERROR_RESOLVER_NO_ADDRESS));
             return;
         }
     }
     s->asked_ip = literal;
     if (!session_judge_request(s, &denied)) {
-        reply_failure(s, denied);
+        session_reply_failure(s, denied);
+        return;
+    }
+    if (s->command == SOCKS_BIND && !session_prepare_bind(s)) {
+        session_reply_failure(s, stream_error_connect(ENOMEM));
         return;
     }
     if (goes_by_proxies(s)) {
         session_prepare_dial(s);
         if (!s->dial)
-            reply_failure(s, stream_error_connect(ENOMEM));
+            session_reply_failure(s, stream_error_connect(ENOMEM));
+        return;
+    }
+    if (s->command == SOCKS_BIND && literal.family != IP_NONE) {
+        session_listen(s);
         return;
     }
     if (literal.family == IP_NONE)
-        options.judge = session_judge_address;
+        options.judge = s->command == SOCKS_BIND ? session_note_peer : session_judge_address;
     pair_connect(&s->target, &options, &literal, s->target_name, s->target_port);
 }
 
-/* The truth, told once: the target is connected, and from this address of ours. */
-static void reply_success(struct session *s)
+void session_reply_success(struct session *s, const struct ip_endpoint *told)
 {
     static const struct stream_error none;
-    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
     struct answer answer = {.length = 0};
-    struct stream_error unused;
 
-    if (s->asked_ip.family == IP_NONE && !s->dial)
-        session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
     s->replied = s->active = s->up_progress.moved = session_now(s);
-    s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
-    free_dial(s);
+    s->handshake->frontend->reply(s->handshake, &none, told, &answer);
+    session_free_dial(s);
     session_free_handshake(s);
     session_set_state(s, SESSION_RELAY);
     session_say(s, &answer);
@@ -155,46 +160,70 @@ static void reply_success(struct session *s)
         s->down.state = RELAY_ENDED; /* nothing more can be said to it */
 }
 
+/* The target is connected, and from this address of ours. */
+static void stand(struct session *s)
+{
+    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
+    struct stream_error unused;
+
+    if (s->asked_ip.family == IP_NONE && !s->dial)
+        session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
+    session_reply_success(s, &bound);
+}
+
 static bool step_dial(struct session *s)
 {
     enum dial_result result = dial_step(s->dial, &s->target);
 
-    s->address = s->target.peer;
+    if (s->command != SOCKS_BIND)
+        s->address = s->target.peer;
     if (result == DIAL_RUNNING)
         return false;
-    if (result == DIAL_STANDS)
-        reply_success(s);
+    if (result == DIAL_FAILED)
+        session_reply_failure(s, dial_error(s->dial));
+    else if (s->command == SOCKS_BIND)
+        session_listen_by_proxy(s);
     else
-        reply_failure(s, dial_error(s->dial));
+        stand(s);
     return true;
+}
+
+bool session_keep_early(struct session *s)
+{
+    if (s->up.state != RELAY_OPEN)
+        return true;
+    switch (session_read_early(s)) {
+    case IO_EOF:
+        s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
+        return true;
+    case IO_ERROR:
+        if (is_cut(s))
+            return true; /* what came is for the target all the same; the relay meets the cut behind it */
+        session_end(s, session_client_error(s));
+        return false;
+    default:
+        return true;
+    }
 }
 
 bool session_step_dialing(struct session *s)
 {
-    if (s->up.state == RELAY_OPEN) {
-        switch (session_read_early(s)) {
-        case IO_EOF:
-            s->up.state = RELAY_ENDING; /* half-closed: the request still stands */
-            break;
-        case IO_ERROR:
-            if (is_cut(s))
-                break; /* what came is for the target all the same; the relay meets the cut behind it */
-            session_end(s, session_client_error(s));
-            return true;
-        default:
-            break;
-        }
-    }
+    if (!session_keep_early(s))
+        return true;
     if (pair_is_opening(&s->target))
         return false;
     if (s->dial)
         return step_dial(s);
+    if (s->command == SOCKS_BIND) { /* its name is resolved */
+        session_listen(s);
+        return true;
+    }
     s->address = s->target.peer;
     if (s->target.state == PAIR_CONNECTED && session_secure_target(s))
         return true;
     if (s->target.state == PAIR_CONNECTED)
-        reply_success(s);
+        stand(s);
     else
-        reply_failure(s, s->target.error);
+        session_reply_failure(s, s->target.error);
     return true;
 }

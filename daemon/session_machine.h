@@ -27,6 +27,7 @@ void session_end_with_reset(struct session *s, struct stream_error error);
 bool session_step_securing(struct session *s);
 bool session_step_handshake(struct session *s);
 bool session_step_dialing(struct session *s);
+bool session_step_binding(struct session *s);
 bool session_step_relay(struct session *s);
 bool session_step_refusing(struct session *s);
 
@@ -87,8 +88,45 @@ bool session_judge_request(struct session *s, struct stream_error *ret_error);
 bool session_judge_address(void *target, const struct ip_endpoint *address,
                            struct stream_error *ret_error);
 
+/* Once it is routed: the address of ours that it is to use; IP_NONE: any. */
+struct ip_address session_source(const struct session *s);
+
+/* As session_judge_address() for one that has come by itself. */
+bool session_judge_peer(struct session *s, const struct ip_address *address,
+                        struct stream_error *ret_error);
+
 /* Starts towards the target of the complete request. */
 void session_dial(struct session *s);
+
+/* session_dial.c: what the client says while it waits for its target is kept. False: it is gone, the
+ * session has ended. */
+bool session_keep_early(struct session *s);
+
+/* session_dial.c: the truth, told once: the target is there, `told` is what the reply says of it. */
+void session_reply_success(struct session *s, const struct ip_endpoint *told);
+void session_reply_failure(struct session *s, struct stream_error error);
+
+/* Of s->dial: what came of it is kept. */
+void session_free_dial(struct session *s);
+
+/* session_bind.c: the target is to come to us. False: no memory. */
+bool session_prepare_bind(struct session *s);
+
+/* Opens a port for the peers that are known, and tells the client. */
+void session_listen(struct session *s);
+
+/* The last proxy has done so: tells the client, and waits for the proxy to say who came. */
+void session_listen_by_proxy(struct session *s);
+
+/* As connector_options.judge: peers are judged, and noted, and none is connected. */
+bool session_note_peer(void *target, const struct ip_endpoint *address,
+                       struct stream_error *ret_error);
+
+/* When its time is up. */
+uint64_t session_bind_due(const struct session *s);
+
+/* Closes the port. Harmless without one. */
+void session_stop_bind(struct session *s);
 
 /* Makes s->dial for the session's route, which has proxies; it stays NULL without memory. */
 void session_prepare_dial(struct session *s);

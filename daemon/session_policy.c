@@ -47,6 +47,12 @@ static void choose_route(struct session *s, const struct config_upstream *route)
     s->route = route;
 }
 
+struct ip_address session_source(const struct session *s)
+{
+    return s->route && s->route->bind_address.family != IP_NONE ? s->route->bind_address
+                                                                : s->listener->config->bind_address;
+}
+
 /* Through us a client must not reach what we listen on: it would come from our address, and could
  * go round in circles. */
 static bool is_ourselves(const struct session *s, const struct ip_address *address)
@@ -68,9 +74,11 @@ static bool judge_address(struct session *s, const struct ip_address *address,
         *ret_error = decision.error;
     if (decision.verdict == POLICY_ALLOW) {
         choose_route(s, decision.route);
-        s->worker->source = s->route && s->route->bind_address.family != IP_NONE
-                                ? s->route->bind_address
-                                : s->listener->config->bind_address;
+        s->worker->source = session_source(s);
+    }
+    if (s->is_routed && s->command == SOCKS_BIND && !config_can_bind(s->route)) {
+        *ret_error = stream_error_of(ERROR_PROTOCOL_COMMAND_UNSUPPORTED);
+        return false;
     }
     return decision.verdict != POLICY_DENY;
 }
@@ -78,6 +86,13 @@ static bool judge_address(struct session *s, const struct ip_address *address,
 bool session_judge_request(struct session *s, struct stream_error *ret_error)
 {
     return judge_address(s, &s->asked_ip, ret_error);
+}
+
+bool session_judge_peer(struct session *s, const struct ip_address *address,
+                        struct stream_error *ret_error)
+{
+    *ret_error = stream_error_of(ERROR_POLICY_RULE_DENIED); /* of one whose address nobody knows */
+    return judge_address(s, address, ret_error) && address->family != IP_NONE;
 }
 
 /* One that proxies lead to is not connected here, but kept for them; the rule of the first is the

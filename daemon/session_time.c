@@ -99,6 +99,12 @@ uint64_t session_next_look(const struct session *s)
             return due;
         return earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
     }
+    case SESSION_BINDING: {
+        uint64_t due = session_bind_due(s);
+
+        return pair_is_watched(&s->client) ? due
+                                           : earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
+    }
     case SESSION_RELAY: {
         uint64_t due = relay_deadline(s, &unused);
 
@@ -199,6 +205,12 @@ void session_look(struct session *s)
         else if (s->dial)
             dial_look(s->dial, &s->target);
         if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
+            session_end(s, stream_error_of(ERROR_CLIENT_GONE));
+        break;
+    case SESSION_BINDING:
+        if (now >= session_bind_due(s))
+            session_reply_failure(s, stream_error_of(ERROR_TIMEOUT_BIND));
+        else if (!pair_is_watched(&s->client) && pair_is_dead(&s->client))
             session_end(s, stream_error_of(ERROR_CLIENT_GONE));
         break;
     case SESSION_RELAY:

@@ -52,6 +52,7 @@ enum error_policy {
     SUBDOMAIN_POLICY_RULE,
     SUBDOMAIN_POLICY_GUARD,
     SUBDOMAIN_POLICY_WHITELIST,
+    SUBDOMAIN_POLICY_BIND,
 };
 enum error_protocol {
     SUBDOMAIN_PROTOCOL_GREETING = 1,
@@ -95,8 +96,8 @@ enum error_http { SUBDOMAIN_HTTP_STATUS = 1, SUBDOMAIN_HTTP_RESPONSE };
     ROW(SYSTEM_WRITE_RESET,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ECONNRESET, "system.write.reset", 91, 1, 502) \
     ROW(SYSTEM_WRITE_TIMEOUT,         SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ETIMEDOUT, "system.write.timeout", 0, 0, 0) \
     ROW(SYSTEM_WRITE_OTHER,           SYSTEM, SUBDOMAIN_SYSTEM_WRITE, ERROR_CODE_ANY, "system.write.other", 91, 1, 502) \
-    ROW(SYSTEM_LISTEN_ADDRESS_IN_USE, SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, EADDRINUSE, "system.listen.address-in-use", 0, 0, 0) \
-    ROW(SYSTEM_LISTEN_OTHER,          SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, ERROR_CODE_ANY, "system.listen.other", 0, 0, 0) \
+    ROW(SYSTEM_LISTEN_ADDRESS_IN_USE, SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, EADDRINUSE, "system.listen.address-in-use", 91, 1, 502) \
+    ROW(SYSTEM_LISTEN_OTHER,          SYSTEM, SUBDOMAIN_SYSTEM_LISTEN, ERROR_CODE_ANY, "system.listen.other", 91, 1, 502) \
     ROW(STREAM_BAD_STATE,             STREAM, 1, 2, "stream.state.bad-state", 91, 1, 502) \
     ROW(STREAM_BAD_SETTINGS,          STREAM, 3, 1, "stream.settings.bad", 91, 1, 502) \
     ROW(STREAM_END_EARLY,             STREAM, 2, 1, "stream.end.early", 91, 1, 502) \
@@ -110,6 +111,8 @@ enum error_http { SUBDOMAIN_HTTP_STATUS = 1, SUBDOMAIN_HTTP_RESPONSE };
     ROW(POLICY_LIMIT_HOST,            POLICY, SUBDOMAIN_POLICY_LIMIT, 3, "policy.limit.host", 0, 1, 503) \
     ROW(POLICY_LIMIT_USER,            POLICY, SUBDOMAIN_POLICY_LIMIT, 4, "policy.limit.user", 0, 1, 503) \
     ROW(POLICY_LIMIT_DESCRIPTORS,     POLICY, SUBDOMAIN_POLICY_LIMIT, 2, "policy.limit.descriptors", 0, 1, 503) \
+    ROW(POLICY_LIMIT_BIND_PORTS,      POLICY, SUBDOMAIN_POLICY_LIMIT, 5, "policy.limit.bind-ports", 91, 1, 503) \
+    ROW(POLICY_BIND_OTHER_PEER,       POLICY, SUBDOMAIN_POLICY_BIND, 1, "policy.bind.other-peer", 91, 2, 403) \
     ROW(POLICY_WHITELIST_DENIED,      POLICY, SUBDOMAIN_POLICY_WHITELIST, 1, "policy.whitelist.denied", 0, 1, 503) \
     ROW(POLICY_RULE_DENIED,           POLICY, SUBDOMAIN_POLICY_RULE, 1, "policy.rule.denied", 91, 2, 403) \
     ROW(POLICY_GUARD_DENIED,          POLICY, SUBDOMAIN_POLICY_GUARD, 1, "policy.guard.denied", 91, 2, 403) \
@@ -129,6 +132,7 @@ enum error_http { SUBDOMAIN_HTTP_STATUS = 1, SUBDOMAIN_HTTP_RESPONSE };
     ROW(TIMEOUT_HANDSHAKE,            TIMEOUT, 1, 1, "timeout.handshake", 0, 0, 408) \
     ROW(TIMEOUT_IDLE,                 TIMEOUT, 2, 1, "timeout.idle", 0, 0, 0) \
     ROW(TIMEOUT_HALF_CLOSE,           TIMEOUT, 3, 1, "timeout.half-close", 0, 0, 0) \
+    ROW(TIMEOUT_BIND,                 TIMEOUT, 4, 1, "timeout.bind", 91, 6, 504) \
     ROW(CLIENT_GONE,                  CLIENT, 1, 1, "client.gone", 0, 0, 0) \
     ROW(DAEMON_CLOSED_BY_ADMIN,       DAEMON, 2, 1, "daemon.closed-by-admin", 0, 0, 0) \
     ROW(DAEMON_DRAINED,               DAEMON, 1, 1, "daemon.drained", 0, 0, 0) \

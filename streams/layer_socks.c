@@ -300,6 +300,22 @@ struct layer *layer_socks_new(const struct layer_socks_options *options)
     return &socks->layer;
 }
 
+struct layer *layer_socks_second_reply_new(enum socks_client version, setup_observer *observer,
+                                           void *context)
+{
+    struct layer_socks *socks = calloc(1, sizeof *socks);
+
+    if (!socks)
+        return NULL;
+    socks->layer.ops = &socks_ops;
+    socks->layer.open_waits = INTEREST_READ;
+    socks->observer = observer;
+    socks->context = context;
+    socks->version = version;
+    socks->stage = HEAR_REPLY;
+    return &socks->layer;
+}
+
 bool layer_socks_bound(const struct layer *layer, struct socks_host *ret_host, uint16_t *ret_port)
 {
     const struct layer_socks *socks = (const struct layer_socks *)layer;

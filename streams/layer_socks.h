@@ -36,6 +36,11 @@ bool layer_socks_check(const struct layer_socks_options *options, struct stream_
  * layer is done. */
 struct layer *layer_socks_new(const struct layer_socks_options *options);
 
+/* For a pair whose proxy has granted a BIND: its `open` sends nothing and hears the second reply, which
+ * comes when the peer does, and stands when that is a grant. NULL: no memory. */
+struct layer *layer_socks_second_reply_new(enum socks_client version, setup_observer *observer,
+                                           void *context);
+
 /* BND.ADDR and BND.PORT of the reply; false: none came yet. The layer is there until the pair takes
  * it off: ask when its observer is told SETUP_DONE. */
 bool layer_socks_bound(const struct layer *layer, struct socks_host *ret_host, uint16_t *ret_port);

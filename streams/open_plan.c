@@ -33,7 +33,9 @@ static struct layer_socks_options socks_options(const struct step *step)
 {
     return (struct layer_socks_options){
         .version = (enum socks_client)(step->shown.kind - OPEN_SOCKS4 + SOCKS_CLIENT_4),
-        .request = {.command = SOCKS_CONNECT, .port = step->shown.port, .host = step->shown.host},
+        .request = {.command = step->shown.binds ? SOCKS_BIND : SOCKS_CONNECT,
+                    .port = step->shown.port,
+                    .host = step->shown.host},
         .user = step->user,
         .password = step->password,
     };
@@ -71,6 +73,10 @@ static bool check_http(const struct step *step, struct stream_error *ret_error)
 {
     struct layer_http_options options = http_options(step);
 
+    if (step->shown.binds) {
+        *ret_error = stream_error_of(ERROR_STREAM_BAD_STATE);
+        return false;
+    }
     return layer_http_check(&options, ret_error);
 }
 

@@ -23,9 +23,9 @@
 enum open_kind {
     OPEN_PROXY_HEADER, /* version, source, destination */
     OPEN_TLS,          /* context, peer_name, keeps_chain */
-    OPEN_SOCKS4,       /* host, port, user */
-    OPEN_SOCKS4A,      /* host, port, user */
-    OPEN_SOCKS5,       /* host, port, user, password */
+    OPEN_SOCKS4,       /* host, port, user, binds */
+    OPEN_SOCKS4A,      /* host, port, user, binds */
+    OPEN_SOCKS5,       /* host, port, user, password, binds */
     OPEN_HTTP,         /* host, port, user, password */
     OPEN_KINDS,
 };
@@ -40,6 +40,7 @@ struct open_step {
 
     struct socks_host host; /* the next host: an address, or a name of opaque bytes */
     uint16_t port;
+    bool binds;       /* a BIND for it, up to the first reply, instead of a CONNECT to it */
     const char *user; /* NULL: no credentials; see layer_socks.h, layer_http.h */
     const char *password;
 
@@ -70,7 +71,7 @@ struct open_plan *open_plan_new(struct buffer_pool *pool);
 
 /* Puts a step behind the others. False, with nothing added: no memory (system.connect.other), or
  * what layer_socks_check() or layer_http_check() finds; stream.state.bad-state for an unknown kind,
- * TLS without a context, or more than OPEN_STEPS_MAX steps. */
+ * TLS without a context, HTTP that binds, or more than OPEN_STEPS_MAX steps. */
 bool open_plan_add(struct open_plan *plan, const struct open_step *step,
                    struct stream_error *ret_error);
 

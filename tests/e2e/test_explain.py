@@ -264,11 +264,6 @@ def test_there_is_no_port_0(ask):
     assert ask("", "127.1", 0)[1] == deny("none", "protocol.request.bad")
 
 
-def test_a_command_that_is_not_served_is_noted(ask):
-    notes = ask("", "--command", "bind", "example.org", 80)[2]
-    assert len(notes) == 1 and "protocol.command.unsupported" in notes[0]
-
-
 @pytest.mark.parametrize("host", ["127.1", "0x7f000001", "2130706433", "", "a b", "[::1]", "x" * 64, "\x1b[2J"])
 def test_what_is_no_host_is_refused_before_any_rule(ask, host):
     rules, answer, notes = ask("[rule all]\naction = allow\n", host, 80)
@@ -407,3 +402,19 @@ def test_names_for_a_proxy_that_resolves_them_are_judged_without_addresses(ask):
     assert ask(UPSTREAMS, "10.0.0.1", "80", listener="routed")[1]["decision"] == "deny"
     _, answer, _ = ask(UPSTREAMS, "printer", "80", "--address", "192.0.2.9", listener="routed")
     assert answer["decision"] == "allow" and "route" not in answer
+
+
+@pytest.mark.parametrize("way, carries", [
+    ("type = socks4\nserver = a:1", True), ("type = socks5\nserver = a:1", True), ("type = http\nserver = a:1", False),
+    ("type = direct", True), ("type = direct\nsend_proxy = v1", False), ("type = direct\nsecurity = tlsv1.3", False),
+    ("type = direct\nvia = h\n[upstream h]\ntype = http\nserver = a:1", False),
+    ("type = direct\nvia = s\n[upstream s]\ntype = socks5\nserver = a:1", True),
+])  # fmt: skip
+def test_a_bind_that_is_allowed_may_still_not_be_served(ask, way, carries):
+    rules = f"[rule r]\ncommand = bind\naction = route way\n[upstream way]\n{way}\n"
+    arguments = ("--command", "bind", "--client", "192.0.2.1", "8.8.8.8", 80)
+    _, answer, notes = ask(rules, *arguments)
+    assert answer == {**allow("r"), "route": "way"}
+    assert notes == ([] if carries else ["note: this route cannot carry a bind: protocol.command.unsupported"])
+    _, _, notes = ask(rules, *arguments, listener="public")
+    assert notes[0] == "note: this listener does not serve the command: protocol.command.unsupported"

@@ -105,7 +105,7 @@ CASES = [
     (SOCKS5, method(b"\x05"), "stream.end.early", (1, 91, 502)),
     (SOCKS5, answers(b"\x05\0\0\x01\x0a"), "stream.end.early", (1, 91, 502)),
     (SOCKS4, says(b"\x00\x5a", 9), "stream.end.early", (1, 91, 502)),
-    (SOCKS5, lambda wire: wire.reset(), "system.read.reset", (1, 91, 502)),
+    (SOCKS5, lambda wire: (wire.read(3), wire.reset()), "system.read.reset", (1, 91, 502)),
     # silence, at every stage
     (SOCKS5, lambda wire: wire.read(3), "system.connect.timeout", (6, 91, 504)),
     (LOGIN, lambda wire: (wire.read(4), wire.send(b"\x05\x02")), "system.connect.timeout", (6, 91, 504)),

@@ -163,6 +163,10 @@ static const char *listener_difference(const struct config_listener *a,
     SAME(resolve_for_rules);
     if (!ip_equal(&a->bind_address, &b->bind_address))
         return "bind_address";
+    SAME(bind);
+    SAME(commands);
+    SAME_ITEMS(bind_ports, bind_port_count, same_range);
+    SAME(bind_timeout);
     SAME(handshake_timeout);
     SAME(connect_timeout);
     SAME(write_timeout);

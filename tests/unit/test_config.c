@@ -25,6 +25,9 @@ static void expect_listener_defaults(const struct config_listener *l)
     cr_assert_not(l->default_deny);
     cr_assert_eq(l->bind_address.family, IP_NONE);
     cr_assert_not(l->resolve_for_rules);
+    cr_assert_eq(l->bind, BIND_AUTO);
+    cr_assert_eq(l->bind_port_count, 0);
+    cr_assert_eq(l->bind_timeout, 2 * 60 * 1000);
     cr_assert_eq(l->handshake_timeout, 10 * 1000);
     cr_assert_eq(l->connect_timeout, 30 * 1000);
     cr_assert_eq(l->write_timeout, 60 * 1000);

@@ -178,3 +178,31 @@ Test(config_access, guard_is_on_where_others_can_reach_unless_it_is_said)
         config_unref(config);
     }
 }
+
+static const struct {
+    const char *body;
+    bool may_bind;
+} binders[] = {
+    {"listen = 127.0.0.1:1\n", true},
+    {"listen = localhost:1, unix:/x\nprotocols = socks5\n", true},
+    {"listen = 127.0.0.1:1\nbind = no\n", false},
+    {"listen = 127.0.0.1:1\nprotocols = http\n", false},
+    {"listen = 127.0.0.1:1\nprotocols = forward\nforward_to = a:1\n", false},
+    {"listen = 192.0.2.1:1\nopen_proxy = yes\n", false},
+    {"listen = 127.0.0.1:1, [::]:1\nopen_proxy = yes\nbind = auto\n", false},
+    {"listen = 192.0.2.1:1\nopen_proxy = yes\nbind = on\n", true},
+};
+
+Test(config_access, ports_are_opened_where_nobody_else_is_unless_it_is_said)
+{
+    for (size_t i = 0; i < COUNT(binders); i++) {
+        struct config *config;
+        char text[256];
+
+        snprintf(text, sizeof text, "[listener a]\n%s", binders[i].body);
+        config = ini_load(text);
+        cr_assert_eq(config->listeners[0].commands,
+                     COMMAND_CONNECT | (binders[i].may_bind ? COMMAND_BIND : 0), "%s", text);
+        config_unref(config);
+    }
+}

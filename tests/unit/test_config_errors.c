@@ -86,6 +86,10 @@ static const struct {
     {LISTENER "proxy_protocol_from = ::1\nproxy_protocol = require\nauth = none, ident\n",
      "p.ini:1: [listener a] auth: `ident` cannot be asked behind `proxy_protocol`: the connection "
      "is the load balancer's\n"},
+    {LISTENER "protocols = http\nbind = yes\n",
+     "p.ini:1: [listener a] bind: no protocol here has BIND (add `socks4` or `socks5`)\n"},
+    {LISTENER "bind = no\nbind_ports = 40000\n",
+     "p.ini:1: [listener a] bind_ports: nobody may bind here (add `bind = yes`)\n"},
     {LISTENER "auth = password\nusers_file = /nonexistent/users\n",
      "p.ini:1: [listener a] users_file: /nonexistent/users: No such file or directory\n"},
     {LISTENER "[certificate c]\nnames = a\ncertificate = /a\n",

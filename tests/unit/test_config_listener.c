@@ -26,6 +26,9 @@ Test(config_listener, every_key_sets_its_field)
                                      "guard = no\n"
                                      "default = deny\n"
                                      "bind_address = 2001:db8::2\n"
+                                     "bind = yes\n"
+                                     "bind_ports = 40000-40999, 7\n"
+                                     "bind_timeout = 9s\n"
                                      "resolve_for_rules = on\n"
                                      "handshake_timeout = 3ms\n"
                                      "connect_timeout = 4s\n"
@@ -52,6 +55,12 @@ Test(config_listener, every_key_sets_its_field)
     cr_assert_eq(l->guard, GUARD_NO);
     cr_assert(l->default_deny);
     ini_expect_endpoint(&bind, "[2001:db8::2]:0");
+    cr_assert_eq(l->bind, BIND_YES);
+    cr_assert_eq(l->commands, COMMAND_CONNECT | COMMAND_BIND);
+    cr_assert_eq(l->bind_port_count, 2);
+    cr_assert(l->bind_ports[0].first == 40000 && l->bind_ports[0].last == 40999);
+    cr_assert(l->bind_ports[1].first == 7 && l->bind_ports[1].last == 7);
+    cr_assert_eq(l->bind_timeout, 9000);
     cr_assert(l->resolve_for_rules);
     cr_assert_eq(l->handshake_timeout, 3);
     cr_assert_eq(l->connect_timeout, 4000);
@@ -194,6 +203,21 @@ static const struct ini_values values[] = {
      "a number from 0 to 10000000",
      {"0", "10000000"},
      {{"-1", NULL, NULL}, {"10000001", NUMBER_OUT, NULL}}},
+    {"listener a",
+     "bind",
+     "auto, no, yes, off, on, false, true",
+     {"auto", "no", "YES", "off", "on"},
+     {{"maybe", NULL, NULL}, {"yes, no", NULL, NULL}}},
+    {"listener a",
+     "bind_ports",
+     "any, or a list of PORT, FIRST-LAST, from 1 to 65535",
+     {"any", "1", "40000-40999, 65535"},
+     {{"0", "there is no port 0", NULL}, {"1, 9-8", "the range ends before it begins", "9-8"}}},
+    {"listener a",
+     "bind_timeout",
+     TIME "1ms to 24h",
+     {"1ms", "24h", "2m"},
+     {{"0", TIME_OUT, NULL}, {"25h", TIME_OUT, NULL}}},
     {"listener a",
      "allow",
      "any, or " CLIENTS,

@@ -102,9 +102,10 @@ Test(dial_plan, proxy_is_asked_for_a_name_unless_an_address_is_known_that_it_nee
         struct open_plan *plan = open_plan_new(NULL);
         const struct open_step *step;
 
-        cr_assert(dial_plan_add_request(plan, 3, &proxy, &cases[i].next, &unused));
+        cr_assert(dial_plan_add_request(plan, 3, &proxy, &cases[i].next, i % 2, &unused));
         step = open_plan_step(plan, 0);
         cr_assert(step->kind == cases[i].kind && step->hop == 3 && step->port == 5);
+        cr_assert_eq(step->binds, i % 2 != 0);
         cr_assert_eq(step->host.name_length != 0, cases[i].by_name, "case %zu", i);
         if (cases[i].by_name)
             cr_assert_str_eq(step->host.name, "a.test");
@@ -121,7 +122,7 @@ Test(dial_plan, what_a_proxy_cannot_be_told_is_refused_before)
     struct stream_error error;
 
     cr_assert_not(dial_plan_add_request(plan, 0, &socks4,
-                                        &(struct dial_peer){NULL, {IP_V6, {1}}, 5}, &error));
+                                        &(struct dial_peer){NULL, {IP_V6, {1}}, 5}, false, &error));
     cr_assert(stream_error_is(&error, ERROR_PROTOCOL_ADDRESS_UNSUPPORTED));
     cr_assert_eq(open_plan_count(plan), 0);
     open_plan_free(plan);

@@ -576,3 +576,33 @@ Test(frontend, success_carries_the_address_that_is_bound)
     cr_assert_eq(answer.length, 22);
     cr_assert_arr_eq(answer.bytes, "\5\0\0\4\x20\1\xD\xB8\0\0\0\0\0\0\0\0\0\0\0\1\x12\x34", 22);
 }
+
+Test(frontend, a_bind_is_served_where_the_listener_has_it_from_any_port_and_never_a_connect_to_none)
+{
+    static const struct {
+        uint8_t command;
+        unsigned commands;
+        uint16_t port;
+        enum stream_error_id error;
+    } cases[] = {
+        {SOCKS_CONNECT, 0, 80, ERROR_NONE},
+        {SOCKS_CONNECT, COMMAND_BIND, 0, ERROR_PROTOCOL_REQUEST_BAD},
+        {SOCKS_BIND, COMMAND_BIND, 80, ERROR_NONE},
+        {SOCKS_BIND, COMMAND_CONNECT | COMMAND_BIND, 0, ERROR_NONE},
+        {SOCKS_BIND, COMMAND_CONNECT, 80, ERROR_PROTOCOL_COMMAND_UNSUPPORTED},
+        {0, COMMAND_BIND, 80, ERROR_PROTOCOL_COMMAND_UNSUPPORTED},
+        {9, COMMAND_BIND, 80, ERROR_PROTOCOL_COMMAND_UNSUPPORTED},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct handshake h = {
+            .commands = cases[i].commands,
+            .request = {.command = cases[i].command, .port = cases[i].port},
+        };
+        struct stream_error error;
+
+        cr_assert_eq(frontend_serves(&h, &error), cases[i].error == ERROR_NONE, "%zu", i);
+        if (cases[i].error != ERROR_NONE)
+            cr_assert(stream_error_is(&error, cases[i].error), "%zu", i);
+    }
+}

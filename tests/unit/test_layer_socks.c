@@ -48,6 +48,12 @@ static struct layer_socks_options to_name(enum socks_client version, const char 
     return options;
 }
 
+static struct layer_socks_options binding(struct layer_socks_options options)
+{
+    options.request.command = SOCKS_BIND;
+    return options;
+}
+
 static struct talk *talk_new(struct layer_socks_options options, const void *in, size_t n)
 {
     static struct talk talk;
@@ -64,6 +70,19 @@ static struct talk *talk_new(struct layer_socks_options options, const void *in,
     talk.layer->below = &talk.script.layer;
     talk.layer->error = &talk.pair.error;
     return &talk;
+}
+
+/* As after the first reply to a BIND. */
+static struct talk *talk_second(enum socks_client version, const void *in, size_t n)
+{
+    struct talk *talk = talk_new((struct layer_socks_options){.version = version}, in, n);
+
+    talk->layer->ops->done(talk->layer);
+    talk->layer = layer_socks_second_reply_new(version, note_phase, talk);
+    cr_assert(talk->layer);
+    talk->layer->below = &talk->script.layer;
+    talk->layer->error = &talk->pair.error;
+    return talk;
 }
 
 /* Steps until nothing comes of it any more. */
@@ -106,7 +125,7 @@ struct exchange {
 #define TALK(in, out) .heard = in, .heard_n = sizeof in - 1, .said = out, .said_n = sizeof out - 1
 #define ASK5 "\5\1\0\1\xC0\0\2\7\1\xBB"
 
-static struct exchange exchanges[8];
+static struct exchange exchanges[10];
 
 static size_t fill_exchanges(void)
 {
@@ -161,6 +180,19 @@ static size_t fill_exchanges(void)
          TALK("\5\0"
               "\5\0\0\1\0\0\0\0\0\0",
               "\5\2\0\2" ASK5),
+         .phases = {SETUP_METHOD, SETUP_ASKED, SETUP_DONE}},
+        {.what = "4, a bind",
+         .options = binding(to_ip(SOCKS_CLIENT_4, NULL, NULL)),
+         .bound = "0.0.0.0:258",
+         TALK("\0\x5A\1\2\0\0\0\0", "\4\2\1\xBB\xC0\0\2\7\0"),
+         .phases = {SETUP_ASKED, SETUP_DONE}},
+        {.what = "5, a bind for a name",
+         .options = binding(to_name(SOCKS_CLIENT_5, "a.test")),
+         .bound = "10.1.2.3:258",
+         TALK("\5\0"
+              "\5\0\0\1\x0A\1\2\3\1\2",
+              "\5\1\0"
+              "\5\2\0\3\6a.test\1\xBB"),
          .phases = {SETUP_METHOD, SETUP_ASKED, SETUP_DONE}},
     };
 
@@ -423,6 +455,65 @@ Test(layer_socks, the_longest_of_everything_fits)
     talk = talk_new(to_ip(SOCKS_CLIENT_5, NULL, NULL), NULL, 0);
     cr_assert_eq(talk->layer->ops->expired, ERROR_SYSTEM_CONNECT_TIMEOUT);
     finish(talk);
+}
+
+static const struct {
+    enum socks_client version;
+    const char *heard;
+    size_t n;
+    const char *bound, *error; /* one of them */
+} seconds[] = {
+    {SOCKS_CLIENT_4, BYTES("\0\x5A\1\2\xC0\0\2\7"), "192.0.2.7:258", NULL},
+    {SOCKS_CLIENT_4A, BYTES("\0\x5A\1\2\xC0\0\2\7"), "192.0.2.7:258", NULL},
+    {SOCKS_CLIENT_4, BYTES("\0\x5B\0\0\0\0\0\0"), NULL, "socks.socks4-response.request-failed"},
+    {SOCKS_CLIENT_4, BYTES("\5\x5A\0\0\0\0\0\0"), NULL, "socks.version.5"},
+    {SOCKS_CLIENT_5, BYTES("\5\0\0\1\xC0\0\2\7\1\2"), "192.0.2.7:258", NULL},
+    {SOCKS_CLIENT_5, BYTES("\5\0\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\1\2"), "[::1]:258", NULL},
+    {SOCKS_CLIENT_5, BYTES("\5\0\0\3\1b\1\2"), "b:258", NULL},
+    {SOCKS_CLIENT_5, BYTES("\5\2\0\1\0\0\0\0\0\0"), NULL, "socks.socks5-response.not-allowed"},
+    {SOCKS_CLIENT_5, BYTES("\4\0\0\1\0\0\0\0\0\0"), NULL, "socks.version.4"},
+};
+
+Test(layer_socks, the_second_reply_to_a_bind_is_waited_for_and_what_follows_it_is_the_peers)
+{
+    for (size_t i = 0; i < COUNT(seconds); i++)
+        for (size_t portion = 0; portion < 4; portion++) {
+            char in[128];
+            struct talk *talk;
+
+            memcpy(in, seconds[i].heard, seconds[i].n);
+            memcpy(in + seconds[i].n, EARLY, sizeof EARLY - 1);
+            talk = talk_second(seconds[i].version, in, seconds[i].n + sizeof EARLY - 1);
+            talk->script.portion = portion;
+            talk->script.again_between = portion > 1;
+            if (seconds[i].bound) {
+                struct exchange e = {.what = seconds[i].bound,
+                                     .bound = seconds[i].bound,
+                                     .said = "",
+                                     .phases = {SETUP_DONE}};
+
+                expect_open(talk, &e, seconds[i].n);
+            } else {
+                cr_assert_eq(run(talk), IO_ERROR);
+                cr_assert_str_eq(error_of(talk), seconds[i].error);
+            }
+            finish(talk);
+        }
+}
+
+Test(layer_socks, a_second_reply_that_stops_at_any_byte_is_waited_for_or_fails)
+{
+    for (size_t i = 0; i < COUNT(seconds); i++)
+        for (size_t cut = 0; seconds[i].bound && cut < seconds[i].n; cut++) {
+            struct talk *talk = talk_second(seconds[i].version, seconds[i].heard, cut);
+
+            cr_assert_eq(run(talk), IO_AGAIN);
+            cr_assert_eq(talk->layer->open_waits, INTEREST_READ);
+            talk->script.ends = true;
+            cr_assert_eq(run(talk), IO_ERROR);
+            cr_assert_str_eq(error_of(talk), "stream.end.early");
+            finish(talk);
+        }
 }
 
 /* ---- a layer that takes everything and hands it down when it is flushed */

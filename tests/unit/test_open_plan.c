@@ -421,6 +421,8 @@ Test(open_plan, a_step_that_cannot_be_taken_is_refused_when_it_is_added)
         {{.kind = OPEN_SOCKS4, .host = {.name_length = 1, .name = "a"}, .user = "u"},
          "protocol.address.unsupported"},
         {{.kind = OPEN_SOCKS5, .user = "u", .password = "p"}, "resolver.name.invalid"},
+        {{.kind = OPEN_HTTP, .host = {.name_length = 1, .name = "a"}, .binds = true},
+         "stream.state.bad-state"},
         {{.kind = OPEN_HTTP, .host = {.name_length = 1, .name = " "}, .peer_name = "x"},
          "resolver.name.invalid"},
     };

@@ -66,7 +66,7 @@ class Dante(Program):
     def configuration(self):
         return (f"logoutput: {self.folder}/dante.log\ninternal: 127.0.0.1 port = {self.port}\nexternal: lo\n"
                 "clientmethod: none\nsocksmethod: none\nclient pass {\n    from: 0.0.0.0/0 to: 0.0.0.0/0\n}\n"
-                "socks pass {\n    from: 0/0 to: 0/0\n    command: connect\n}\n")  # fmt: skip
+                "socks pass {\n    from: 0/0 to: 0/0\n    command: connect bind bindreply\n}\n")  # fmt: skip
 
     def command(self):
         return ["-f", self.path, "-p", self.folder / "pid", "-N", "1"]
