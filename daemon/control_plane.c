@@ -25,7 +25,8 @@ struct control_plane {
     char *name;            /* of the file there; owned; NULL = none needed */
     atomic_uint ended;     /* workers */
     atomic_uint following; /* workers that have not taken up the last configuration yet */
-    bool reloading;        /* until they have */
+    bool is_applying;      /* until they have: a plan that is not taken up yet holds its sockets */
+    bool is_ready;         /* they have taken up the first one */
     bool reload_again;     /* asked for in the meantime */
     bool draining;
     ev_signal term, interrupt, hangup;
@@ -147,6 +148,13 @@ static bool prepare(struct control_plane *cp, FILE *errors, struct log_change **
     return true;
 }
 
+static void apply(struct control_plane *cp, struct serving_change *change)
+{
+    atomic_store(&cp->following, cp->serving.workers.count);
+    cp->is_applying = true;
+    serving_apply(&cp->serving, change);
+}
+
 static bool reload(struct control_plane *cp)
 {
     struct serving_change change;
@@ -163,9 +171,7 @@ static bool reload(struct control_plane *cp)
     if (!prepared)
         return false;
     log_apply(log);
-    atomic_store(&cp->following, cp->serving.workers.count);
-    cp->reloading = true;
-    serving_apply(&cp->serving, &change);
+    apply(cp, &change);
     return true;
 }
 
@@ -173,7 +179,7 @@ static void start_reload(struct control_plane *cp)
 {
     if (cp->draining)
         return;
-    if (cp->reloading) {
+    if (cp->is_applying) {
         cp->reload_again = true;
         return;
     }
@@ -197,15 +203,28 @@ static void on_serves(void *context)
         ev_async_send(cp->loop, &cp->worker_serves);
 }
 
+static void say_ready(struct control_plane *cp)
+{
+    unsigned count = cp->serving.workers.count;
+
+    cp->is_ready = true;
+    log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
+                count == 1 ? "" : "s");
+    log_started();
+}
+
 static void on_all_serve(struct ev_loop *loop, ev_async *w, int revents)
 {
     struct control_plane *cp = w->data;
 
-    if (!cp->reloading)
+    if (!cp->is_applying)
         return;
-    cp->reloading = false;
-    log_message(LOG_LEVEL_NOTICE, "reloaded", "%s is in force",
-                cp->file ? cp->file : "the built-in default");
+    cp->is_applying = false;
+    if (cp->is_ready)
+        log_message(LOG_LEVEL_NOTICE, "reloaded", "%s is in force",
+                    cp->file ? cp->file : "the built-in default");
+    else
+        say_ready(cp);
     if (cp->reload_again) {
         cp->reload_again = false;
         start_reload(cp);
@@ -410,11 +429,7 @@ static bool start(struct control_plane *cp, struct config *config)
         return false;
     }
     tell_unreadable(change.snapshot->config);
-    atomic_store(&cp->following, count);
-    serving_apply(serving, &change);
-    log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
-                count == 1 ? "" : "s");
-    log_started();
+    apply(cp, &change);
     return true;
 }
 

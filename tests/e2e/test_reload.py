@@ -178,3 +178,25 @@ def test_the_log_file_is_opened_again(served):
     served.signal(signal.SIGHUP)
     served.wait_for(event="reloaded")
     assert "event=ready" in old.read_text()
+
+
+def catches(daemon, number):
+    with open(f"/proc/{daemon.pid}/status") as status:
+        caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt:"))
+    return caught >> (number - 1) & 1
+
+
+def test_a_reload_that_comes_while_the_daemon_starts_loses_no_socket(launch, tmp_path):
+    """SIGHUP as soon as it is caught: the workers have not been told yet what to serve, and are on the same processor."""
+    processor = min(os.sched_getaffinity(0))
+    for number in range(10):
+        log_path = tmp_path / f"log{number}"
+        text = config_text({"workers": 24, "log_target": f"file:{log_path}"}, {"main": {"listen": "127.0.0.1:0"}})
+        daemon = launch(text, log_path=log_path, prefix=("taskset", "-c", str(processor)))
+        wait.until(lambda: catches(daemon, signal.SIGHUP), "SIGHUP to be caught", every=0)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for(event="reloaded", timeout=20)
+        clients = [Client.open(daemon.address(), source=f"127.0.2.{source + 1}") for source in range(100)]
+        for client in clients:  # of every worker
+            client.greet5()
+            client.close()
