@@ -5,7 +5,6 @@
 #include "config/guard.h"
 
 #include <string.h>
-#include <strings.h>
 
 static struct policy_decision deny(const struct config_rule *rule, enum stream_error_id id,
                                    const char *range)
@@ -41,19 +40,8 @@ static const char *range_of(const struct rules_request *request, const struct co
 /* What `local_bypass` means by near; by the name, if there is one, whatever its address. */
 static bool is_near(const struct rules_request *request)
 {
-    static const char local[] = ".local";
-    const size_t suffix = sizeof local - 1;
-    size_t n = request->name_length;
-    const char *range;
-
-    if (!request->name) {
-        range = guard_range(&request->address);
-        return range && (strcmp(range, "private") == 0 || strcmp(range, "loopback") == 0);
-    }
-    if (n && request->name[n - 1] == '.')
-        n--;
-    return !memchr(request->name, '.', n) || host_name_is_localhost(request->name, n) ||
-           (n > suffix && strncasecmp(request->name + n - suffix, local, suffix) == 0);
+    return request->name ? host_name_is_near(request->name, request->name_length)
+                         : ip_is_near(&request->address);
 }
 
 static const struct config_upstream *route_of(const struct config *config,

@@ -38,7 +38,8 @@ static bool skip_name(struct cursor *in)
 }
 
 /* Reads the name that stands at `offset` into `out`, which has room for HOST_NAME_LENGTH_MAX bytes and a
- * NUL: labels with dots between them, and the root is "". Pointers lead back only, so that it ends. */
+ * NUL: labels with dots between them, and the root is "". So is a name with a NUL, which no host has.
+ * Pointers lead back only, so that it ends. */
 static bool read_name(const struct message *message, size_t offset, char *out)
 {
     size_t length = 0, limit = offset;
@@ -69,8 +70,8 @@ static bool read_name(const struct message *message, size_t offset, char *out)
         memcpy(out + length, label, n);
         length += n;
     }
-    out[length] = '\0';
-    return memchr(out, '\0', length) == NULL;
+    out[memchr(out, '\0', length) ? 0 : length] = '\0';
+    return true;
 }
 
 /* +----------+--------+------+--------+

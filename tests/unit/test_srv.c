@@ -133,7 +133,8 @@ Test(srv, time_to_live_with_the_highest_bit_is_none)
 
 Test(srv, what_is_of_no_use_is_passed_over)
 {
-    struct packet p = packet_of(0x8180, 6);
+    struct packet p = packet_of(0x8180, 7);
+    size_t at;
     struct srv_answer answer;
     struct stream_error error;
 
@@ -143,6 +144,9 @@ Test(srv, what_is_of_no_use_is_passed_over)
     put_srv(&p, 9, 0, 0, 1, "1.2.3.4", 0); /* no name */
     put_srv(&p, 9, 0, 0, 1, "a b", 0);     /* nor this */
     put_srv(&p, 9, 0, 0, 1, "", 0);        /* the root */
+    at = p.n;
+    put_srv(&p, 9, 0, 0, 1, "n.test", 0); /* a NUL in a label */
+    ((char *)memchr(p.bytes + at, 'n', p.n - at))[0] = '\0';
     put_srv(&p, 9, 0, 0, 2, "good.test", 0);
     cr_assert(parse(&p, &answer, &error));
     cr_assert_eq(answer.count, 1);
