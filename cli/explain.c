@@ -322,19 +322,20 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb verb_explain = {
     .name = "explain",
-    .arguments = "[-c FILE] --listener L [--client A] [--user U] [--address A]\n"
-                 "                         [--command connect|bind|udp] HOST PORT",
+    .arguments = "[-c FILE] --listener L [--client A] [--user U]\n"
+                 "           [--address A] [--command connect|bind|udp] HOST PORT",
     .summary = "which rule decides about a request, and why, from the file alone",
-    .options =
-        "Which rule decides about a request, and why none before it does, from the file alone.\n"
-        "\n"
-        "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
-        "                     else the built-in default\n"
-        "      --listener L   the listener that is asked\n"
-        "      --client A     the client's address; else it has none\n"
-        "      --user U       the client's identity: alice, ident:alice, cert:NAME; else none\n"
-        "      --address A    one of the addresses of the name HOST\n"
-        "      --command C    connect (the default), bind or udp\n"
-        "      --help         prints this",
+    .options = "Which rule decides about a request, and why none before it does, from the file\n"
+               "alone.\n"
+               "\n"
+               "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
+               "                     else the built-in default\n"
+               "      --listener L   the listener that is asked\n"
+               "      --client A     the client's address; else it has none\n"
+               "      --user U       the client's identity: alice, ident:alice, cert:NAME;\n"
+               "                     else none\n"
+               "      --address A    one of the addresses of the name HOST\n"
+               "      --command C    connect (the default), bind or udp\n"
+               "      --help         prints this",
     .run = run,
 };

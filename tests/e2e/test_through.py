@@ -359,6 +359,13 @@ def complete(*words):
     return done.stdout.split()
 
 
+def test_every_help_fits_a_screen():
+    verbs = re.findall(r"^  (\w+) ", call("--help").stdout.decode(), re.M)
+    for words in [["--help"], *([verb, "--help"] for verb in verbs)]:
+        lines = call(*words).stdout.decode().splitlines()
+        assert len(lines) <= 24 and max(map(len, lines)) <= 80, words
+
+
 def test_bash_completes_verbs_and_options():
     verbs = re.findall(r"^  (\w+) ", call("--help").stdout.decode(), re.M)
     assert sorted(complete("")) == sorted([*verbs, "--help", "--version"])
