@@ -162,6 +162,8 @@ def test_connect_ends_when_nobody_wants_its_output(started, keep):
 
 def test_connect_tells_of_a_reset(started, keep):
     process, far = started(keep(Listener()))
+    far.send(b"x")
+    assert process.stdout.read(1) == b"x"  # it stands
     far.reset()
     assert process.wait(wait.seconds(10)) == BROKEN
     assert b"system.read.reset" in process.stderr.read()
