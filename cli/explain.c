@@ -159,7 +159,7 @@ static const struct config_rule *print_rules(const struct config *config,
     return NULL;
 }
 
-static void print_decision(const struct policy_decision *decision)
+static void print_decision(const struct config *config, const struct policy_decision *decision)
 {
     char error[STREAM_ERROR_NAME_MAX];
 
@@ -175,8 +175,8 @@ static void print_decision(const struct policy_decision *decision)
     else
         printf("rule: %s\n", decision->rule ? decision->rule->name : "default");
     printf("error: %s\n", stream_error_name(&decision->error, error));
-    if (decision->route)
-        printf("route: %s\n", decision->route->name);
+    if (decision->verdict == POLICY_ALLOW && config->upstream_count)
+        printf("route: %s\n", decision->route ? decision->route->name : "direct");
 }
 
 /* What else is in the request's way. */
@@ -224,7 +224,7 @@ static void explain_host(const struct config *config, const struct question *q,
     rule = print_rules(config, request);
     assert(decision.guard_range || decision.rule == rule);
     (void)rule;
-    print_decision(&decision);
+    print_decision(config, &decision);
     if (by_name && q->address.family != IP_NONE)
         puts("note: the name is denied before it is resolved: its addresses do not matter");
     print_reservations(config, request, &decision);

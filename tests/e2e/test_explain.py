@@ -406,4 +406,4 @@ def test_names_for_a_proxy_that_resolves_them_are_judged_without_addresses(ask):
     assert (answer["decision"], answer["rule"]) == ("deny", "no-inside")
     assert ask(UPSTREAMS, "10.0.0.1", "80", listener="routed")[1]["decision"] == "deny"
     _, answer, _ = ask(UPSTREAMS, "printer", "80", "--address", "192.0.2.9", listener="routed")
-    assert answer["decision"] == "allow" and "route" not in answer
+    assert (answer["decision"], answer["route"]) == ("allow", "direct")
