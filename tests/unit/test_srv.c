@@ -166,6 +166,20 @@ Test(srv, more_records_than_are_kept_are_ignored)
     cr_assert_eq(answer.records[SRV_RECORDS_MAX - 1].priority, SRV_RECORDS_MAX - 1);
 }
 
+Test(srv, of_more_records_than_are_kept_the_first_by_priority_are)
+{
+    struct packet p = packet_of(0x8180, SRV_RECORDS_MAX + 5);
+    struct srv_answer answer;
+    struct stream_error error;
+
+    for (int i = SRV_RECORDS_MAX + 5; i > 0; i--)
+        put_srv(&p, 9, (unsigned)i, 0, 1, "x", QUESTION + 8);
+    cr_assert(parse(&p, &answer, &error));
+    cr_assert_eq(answer.count, SRV_RECORDS_MAX);
+    for (unsigned i = 0; i < answer.count; i++)
+        cr_assert_leq(answer.records[i].priority, SRV_RECORDS_MAX);
+}
+
 Test(srv, answers_without_servers_say_why)
 {
     struct packet p = packet_of(0x8183, 0);
