@@ -401,8 +401,10 @@ static bool prepare(struct dial *d)
         };
 
         d->tls = tls_context_new(&options, stderr);
-        if (!d->tls)
+        if (!d->tls) {
+            fputc('\n', stderr); /* behind the reason */
             return fail(d, stream_error_of(ERROR_TLS_CERTIFICATE_BAD));
+        }
     }
     ev_init(&d->deadline, on_deadline);
     d->deadline.data = d;

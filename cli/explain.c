@@ -159,7 +159,7 @@ static const struct config_rule *print_rules(const struct config *config,
     return NULL;
 }
 
-static void print_decision(const struct policy_decision *decision)
+static void print_decision(const struct config *config, const struct policy_decision *decision)
 {
     char error[STREAM_ERROR_NAME_MAX];
 
@@ -175,8 +175,8 @@ static void print_decision(const struct policy_decision *decision)
     else
         printf("rule: %s\n", decision->rule ? decision->rule->name : "default");
     printf("error: %s\n", stream_error_name(&decision->error, error));
-    if (decision->route)
-        printf("route: %s\n", decision->route->name);
+    if (decision->verdict == POLICY_ALLOW && config->upstream_count)
+        printf("route: %s\n", decision->route ? decision->route->name : "direct");
 }
 
 /* What else is in the request's way. */
@@ -228,7 +228,7 @@ static void explain_host(const struct config *config, const struct question *q,
     rule = print_rules(config, request);
     assert(decision.guard_range || decision.rule == rule);
     (void)rule;
-    print_decision(&decision);
+    print_decision(config, &decision);
     if (by_name && q->address.family != IP_NONE)
         puts("note: the name is denied before it is resolved: its addresses do not matter");
     print_reservations(config, request, &decision);
@@ -326,19 +326,20 @@ static int run(const struct verb *verb, int argc, char **argv)
 
 const struct verb verb_explain = {
     .name = "explain",
-    .arguments = "[-c FILE] --listener L [--client A] [--user U] [--address A]\n"
-                 "                         [--command connect|bind|udp] HOST PORT",
+    .arguments = "[-c FILE] --listener L [--client A] [--user U]\n"
+                 "           [--address A] [--command connect|bind|udp] HOST PORT",
     .summary = "which rule decides about a request, and why, from the file alone",
-    .options =
-        "Which rule decides about a request, and why none before it does, from the file alone.\n"
-        "\n"
-        "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
-        "                     else the built-in default\n"
-        "      --listener L   the listener that is asked\n"
-        "      --client A     the client's address; else it has none\n"
-        "      --user U       the client's identity: alice, ident:alice, cert:NAME; else none\n"
-        "      --address A    one of the addresses of the name HOST\n"
-        "      --command C    connect (the default), bind or udp\n"
-        "      --help         prints this",
+    .options = "Which rule decides about a request, and why none before it does, from the file\n"
+               "alone.\n"
+               "\n"
+               "  -c, --config FILE  the configuration; else " CONFIG_DEFAULT_FILE ",\n"
+               "                     else the built-in default\n"
+               "      --listener L   the listener that is asked\n"
+               "      --client A     the client's address; else it has none\n"
+               "      --user U       the client's identity: alice, ident:alice, cert:NAME;\n"
+               "                     else none\n"
+               "      --address A    one of the addresses of the name HOST\n"
+               "      --command C    connect (the default), bind or udp\n"
+               "      --help         prints this",
     .run = run,
 };

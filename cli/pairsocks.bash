@@ -13,7 +13,8 @@ _pairsocks()
                 return
                 ;;
             *:--proxy) words="none socks4:// socks4a:// socks5:// socks5h:// http:// \
-socks4+tls:// socks4a+tls:// socks5+tls:// socks5h+tls:// http+tls://" ;;
+socks4+tls:// socks4a+tls:// socks5+tls:// socks5h+tls:// http+tls://"
+                compopt -o nospace 2>/dev/null ;; # a host follows
             explain:--command) words="connect bind udp" ;;
             *:--timeout | *:--peer-name | *:--listener | *:--client | *:--user | *:--address) ;;
             connect:* | probe:*) words="--proxy --tls --peer-name --authority --timeout --help" ;;
@@ -24,4 +25,4 @@ socks4+tls:// socks4a+tls:// socks5+tls:// socks5h+tls:// http+tls://" ;;
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 
-complete -o nospace -F _pairsocks pairsocks
+complete -F _pairsocks pairsocks

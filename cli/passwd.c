@@ -117,9 +117,9 @@ const struct verb verb_passwd = {
     .name = "passwd",
     .arguments = "USER",
     .summary = "a line for a users_file, from a password",
-    .options = "Prints a line for a users_file: the name and a yescrypt hash of the password. This "
-               "is asked\n"
-               "for twice on a terminal, and not shown; otherwise it is the first line of stdin.\n"
+    .options = "Prints a line for a users_file: the name and a yescrypt hash of the password.\n"
+               "This is asked for twice on a terminal, and not shown; otherwise it is the\n"
+               "first line of stdin.\n"
                "\n"
                "      --help         prints this",
     .run = run,

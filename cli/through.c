@@ -1,6 +1,8 @@
 /* through.c - from the words of `connect` and `probe` to what dial.h wants. */
 #include "cli/through.h"
 
+#include "streams/tls_trust.h"
+
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -44,6 +46,21 @@ static bool parse_timeout(const char *text, double *ret)
     return true;
 }
 
+/* Whether its roots can be read is known before anybody is connected. */
+static bool check_authority(const struct verb *verb, const char *file)
+{
+    char reason[256] = "";
+    FILE *errors = fmemopen(reason, sizeof reason, "w");
+    struct tls_trust *trust =
+        errors ? tls_trust_new(&(struct tls_trust_options){.authority = file}, errors) : NULL;
+    bool good = trust;
+
+    if (errors)
+        fclose(errors);
+    tls_trust_free(trust);
+    return good || complain(verb, "--authority", "", *reason ? reason : "no memory");
+}
+
 static bool parse_options(const struct verb *verb, int argc, char **argv, struct through *t,
                           bool *ret_help)
 {
@@ -77,6 +94,8 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
             break;
         case 'a':
             t->options.authority = optarg;
+            if (!check_authority(verb, optarg))
+                return false;
             break;
         case 't':
             if (!parse_timeout(optarg, &t->options.timeout))

@@ -7,6 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+FILE *check_fault(const struct config *config, enum section section, unsigned record,
+                  const char *key, struct faults *faults)
+{
+    char head[128];
+
+    snprintf(head, sizeof head, "%s %s", section_kinds[section].word,
+             section_record_name(config, section, record));
+    return faults_begin(faults, lines_find(&config->lines, (int)section, record, key), head, key);
+}
+
 /* ---- references ---- */
 
 /* The key that holds it. */
@@ -220,7 +230,7 @@ void check_config(struct config *config, const struct references *references,
         resolve(config, &references->items[i], faults);
     for (unsigned i = 0; i < config->upstream_count; i++)
         if (!upstreams[i].is_doubtful)
-            check_upstream(&config->upstreams[i], upstreams[i].line, faults);
+            check_upstream(config, i, faults);
     check_chains(config, upstreams, faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
         config->listeners[i].is_guarded =

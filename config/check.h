@@ -21,14 +21,17 @@ void check_config(struct config *config, const struct references *references,
 void check_listener(struct config *config, unsigned index, const struct check_place *place,
                     struct faults *faults);
 
-/* check_upstream.c: the same for an upstream, whose section is in this line; reads its password
- * file. */
-void check_upstream(struct config_upstream *upstream, int line, struct faults *faults);
+/* check_upstream.c: the same for an upstream; reads its password file. */
+void check_upstream(struct config *config, unsigned index, struct faults *faults);
 
 /* No chain of `via` comes back to where it began, and each is one of proxies. Cuts those that are
  * wrong: nobody goes round in circles. */
 void check_chains(struct config *config, const struct check_place *upstreams,
                   struct faults *faults);
+
+/* Begins the error of a key of a record: where the key stands, else where its section does. */
+FILE *check_fault(const struct config *config, enum section section, unsigned record,
+                  const char *key, struct faults *faults);
 
 /* Any TLS key but `security`. */
 bool check_tls_is_given(const struct config_tls *tls);

@@ -139,17 +139,19 @@ static const struct {
      "`ident` cannot be asked behind `proxy_protocol`: the connection is the load balancer's"},
 };
 
-static void tell_file(const char *text, const char *section, int line, struct faults *faults)
+static void tell_file(const char *text, const struct config *config, unsigned index,
+                      struct faults *faults)
 {
     while (*text) {
         size_t n = strcspn(text, "\n");
 
-        fprintf(faults_begin(faults, line, section, "users_file"), "%.*s", (int)n, text);
+        fprintf(check_fault(config, SECTION_LISTENER, index, "users_file", faults), "%.*s", (int)n,
+                text);
         text += n + (text[n] == '\n');
     }
 }
 
-static struct users *load(const char *file, const char *section, int line, struct faults *faults)
+static struct users *load(const struct config *config, unsigned index, struct faults *faults)
 {
     char *text = NULL;
     size_t size;
@@ -160,10 +162,10 @@ static struct users *load(const char *file, const char *section, int line, struc
         faults->is_broken = true;
         return NULL;
     }
-    users = users_load(file, errors);
+    users = users_load(config->listeners[index].users_file, errors);
     fclose(errors);
     if (!users)
-        tell_file(text, section, line, faults);
+        tell_file(text, config, index, faults);
     free(text);
     return users;
 }
@@ -181,15 +183,14 @@ void check_listener(struct config *config, unsigned index, const struct check_pl
                     struct faults *faults)
 {
     struct config_listener *listener = &config->listeners[index];
-    char section[128];
 
-    snprintf(section, sizeof section, "listener %s", listener->name);
     for (size_t i = 0; i < sizeof demands / sizeof demands[0] && !place->is_doubtful; i++)
         if (demands[i].is_wrong(listener))
-            fputs(demands[i].what, faults_begin(faults, place->line, section, demands[i].key));
+            fputs(demands[i].what,
+                  check_fault(config, SECTION_LISTENER, index, demands[i].key, faults));
     if (!listener->users_file)
         return;
     listener->users = find_loaded(config, index, listener->users_file);
     if (!listener->users)
-        listener->users = load(listener->users_file, section, place->line, faults);
+        listener->users = load(config, index, faults);
 }

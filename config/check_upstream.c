@@ -187,7 +187,14 @@ out:
     return password;
 }
 
-static void find_secret(struct config_upstream *upstream, const char *section, int line,
+static FILE *begin(const struct config *config, const struct config_upstream *upstream,
+                   const char *key, struct faults *faults)
+{
+    return check_fault(config, SECTION_UPSTREAM, (unsigned)(upstream - config->upstreams), key,
+                       faults);
+}
+
+static void find_secret(const struct config *config, struct config_upstream *upstream,
                         struct faults *faults)
 {
     const char *wrong;
@@ -198,20 +205,19 @@ static void find_secret(struct config_upstream *upstream, const char *section, i
     } else if (upstream->password_file) {
         upstream->secret = read_password(upstream->password_file, &wrong);
         if (!upstream->secret)
-            fprintf(faults_begin(faults, line, section, "password_file"), "%s: %s",
+            fprintf(begin(config, upstream, "password_file", faults), "%s: %s",
                     upstream->password_file, wrong);
     }
 }
 
-void check_upstream(struct config_upstream *upstream, int line, struct faults *faults)
+void check_upstream(struct config *config, unsigned index, struct faults *faults)
 {
-    char section[128];
+    struct config_upstream *upstream = &config->upstreams[index];
 
-    snprintf(section, sizeof section, "upstream %s", upstream->name);
     for (size_t i = 0; i < sizeof demands / sizeof demands[0]; i++)
         if (demands[i].is_wrong(upstream))
-            fputs(demands[i].what, faults_begin(faults, line, section, demands[i].key));
-    find_secret(upstream, section, line, faults);
+            fputs(demands[i].what, begin(config, upstream, demands[i].key, faults));
+    find_secret(config, upstream, faults);
 }
 
 /* ---- chains */
@@ -230,14 +236,12 @@ static bool begins_loop(const struct config *config, const struct config_upstrea
     return u == first;
 }
 
-static void tell_loop(const struct config_upstream *first, int line, struct faults *faults)
+static void tell_loop(const struct config *config, const struct config_upstream *first,
+                      struct faults *faults)
 {
     const struct config_upstream *u = first;
-    char section[128];
-    FILE *out;
+    FILE *out = begin(config, first, "via", faults);
 
-    snprintf(section, sizeof section, "upstream %s", first->name);
-    out = faults_begin(faults, line, section, "via");
     fputs("the chain comes back to where it began: ", out);
     do {
         fprintf(out, "%s -> ", u->name);
@@ -248,18 +252,15 @@ static void tell_loop(const struct config_upstream *first, int line, struct faul
 
 void check_chains(struct config *config, const struct check_place *upstreams, struct faults *faults)
 {
-    char section[128];
-
     for (unsigned i = 0; i < config->upstream_count; i++) {
         struct config_upstream *u = &config->upstreams[i];
 
         if (begins_loop(config, u)) {
-            tell_loop(u, upstreams[i].line, faults);
+            tell_loop(config, u, faults);
             u->via = NULL;
         } else if (u->via && !is_proxy(u->via) &&
                    !upstreams[u->via - config->upstreams].is_doubtful) {
-            snprintf(section, sizeof section, "upstream %s", u->name);
-            fprintf(faults_begin(faults, upstreams[i].line, section, "via"),
+            fprintf(begin(config, u, "via", faults),
                     "`%s` is of type direct: there is no proxy to go through", u->via->name);
         }
     }

@@ -199,6 +199,7 @@ void config_unref(struct config *config)
     if (!config || atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) != 1)
         return;
     rules_free(config->rules);
+    lines_done(&config->lines);
     for (unsigned i = 0; i < config->listener_count; i++)
         free_listener(&config->listeners[i]);
     free(config->listeners);

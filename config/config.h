@@ -4,6 +4,7 @@
 #ifndef PAIRSOCKS_CONFIG_H
 #define PAIRSOCKS_CONFIG_H
 
+#include "config/lines.h"
 #include "streams/address.h"
 
 #include <stdatomic.h>
@@ -245,6 +246,7 @@ struct config {
     struct config_rule *rules_in_order;
     unsigned rule_count;
     struct rules *rules; /* the same, compiled (rules.h) */
+    struct lines lines;  /* of all but the rules */
 };
 
 /* Reads and checks a file. NULL when anything is wrong: every error then stands in `errors`, one

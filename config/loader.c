@@ -160,12 +160,28 @@ static void set_default(struct loader *l, unsigned row)
     }
 }
 
+/* Rules may be many, and nothing is found wrong with one later. */
+static void note_lines(struct loader *l)
+{
+    const unsigned record = section_records(l->config, l->section) - 1;
+    struct lines *lines = &l->config->lines;
+    bool good = l->section == SECTION_RULE ||
+                lines_add(lines, (int)l->section, record, NULL, l->place.line);
+
+    for (unsigned i = 0; i < directive_count && l->section != SECTION_RULE; i++)
+        if (directives[i].section == l->section && l->keys[i].line)
+            good = good &&
+                   lines_add(lines, (int)l->section, record, directives[i].key, l->keys[i].line);
+    l->faults.is_broken |= !good;
+}
+
 /* What was not given in the section that ends here. */
 static void set_defaults(struct loader *l)
 {
     for (unsigned i = 0; i < directive_count; i++)
         if (directives[i].section == l->section && !l->keys[i].line)
             set_default(l, i);
+    note_lines(l);
     if (section_kinds[l->section].is_named)
         l->places[l->section][section_records(l->config, l->section) - 1] = l->place;
 }

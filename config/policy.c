@@ -5,7 +5,6 @@
 #include "config/guard.h"
 
 #include <string.h>
-#include <strings.h>
 
 static struct policy_decision deny(const struct config_rule *rule, enum stream_error_id id,
                                    const char *range)
@@ -27,33 +26,24 @@ static bool lists_addresses(const struct config_rule *rule)
 }
 
 /* The forbidden range of what the client chose; NULL: none that is known yet. A local name's address
- * may be one that the rule lists. */
-static const char *range_of(const struct rules_request *request, const struct config_rule *rule)
+ * may be one that the rule lists. Where a proxy resolves, a local name is of the proxy's own network. */
+static const char *range_of(const struct rules_request *request, const struct config_rule *rule,
+                            bool is_unresolved)
 {
     if (request->address.family != IP_NONE)
         return guard_range(&request->address);
-    if (lists_addresses(rule))
+    if (!request->name || lists_addresses(rule))
         return NULL;
-    return request->name && host_name_is_localhost(request->name, request->name_length) ? "loopback"
-                                                                                        : NULL;
+    if (host_name_is_localhost(request->name, request->name_length))
+        return "loopback";
+    return is_unresolved && host_name_is_near(request->name, request->name_length) ? "local" : NULL;
 }
 
 /* What `local_bypass` means by near; by the name, if there is one, whatever its address. */
 static bool is_near(const struct rules_request *request)
 {
-    static const char local[] = ".local";
-    const size_t suffix = sizeof local - 1;
-    size_t n = request->name_length;
-    const char *range;
-
-    if (!request->name) {
-        range = guard_range(&request->address);
-        return range && (strcmp(range, "private") == 0 || strcmp(range, "loopback") == 0);
-    }
-    if (n && request->name[n - 1] == '.')
-        n--;
-    return !memchr(request->name, '.', n) || host_name_is_localhost(request->name, n) ||
-           (n > suffix && strncasecmp(request->name + n - suffix, local, suffix) == 0);
+    return request->name ? host_name_is_near(request->name, request->name_length)
+                         : ip_is_near(&request->address);
 }
 
 static const struct config_upstream *route_of(const struct config *config,
@@ -122,7 +112,8 @@ struct policy_decision policy_judge(const struct config *config,
     decision.is_unresolved = is_for_a_proxy(request, decision.route);
     if (!listener->is_guarded || match.by_address)
         return decision;
-    range = range_of(request, decision.rule);
+    range =
+        range_of(request, decision.rule, decision.is_unresolved && !listener->resolve_for_rules);
     if (range)
         return deny(NULL, ERROR_POLICY_GUARD_DENIED, range);
     decision.is_guarded = request->address.family != IP_NONE;

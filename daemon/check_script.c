@@ -230,11 +230,11 @@ void check_script_describe(const struct check_script *script, char *out, size_t 
     out[0] = '\0';
     if (check_script_is_over(script))
         return;
-    if (line->is_exact) {
-        snprintf(out, size, "socks");
+    if (line->is_exact || line->is_sent) {
+        snprintf(out, size, line->is_exact ? "socks" : "send"); /* a password may be sent */
         return;
     }
-    n = (size_t)snprintf(out, size, "%s ", line->is_sent ? "send" : "expect");
+    n = (size_t)snprintf(out, size, "expect ");
     for (size_t i = 0; i < line->length && n + 2 < size; i++) {
         out[n++] = line->text[i] >= ' ' && line->text[i] <= '~' ? (char)line->text[i] : '.';
         out[n] = '\0';

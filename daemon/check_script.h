@@ -29,7 +29,8 @@ bool check_script_hear(struct check_script *script, const uint8_t *bytes, size_t
 
 bool check_script_is_over(const struct check_script *script);
 
-/* What is waited for, as the file has it, in `out` of `size` bytes; of `socks` its name. */
+/* What is waited for, as the file has it, in `out` of `size` bytes; of `socks` and `send` the word
+ * alone, for the text may hold a password. */
 void check_script_describe(const struct check_script *script, char *out, size_t size);
 
 #endif

@@ -90,7 +90,7 @@ static bool upstreams_init(struct snapshot *snapshot, FILE *errors)
     for (unsigned i = 0; i < config->upstream_count; i++) {
         if (config->upstreams[i].tls.security == SECURITY_NONE)
             continue;
-        snapshot->upstream_tls[i] = tls_setup_upstream(&config->upstreams[i], errors);
+        snapshot->upstream_tls[i] = tls_setup_upstream(config, i, errors);
         good = good && snapshot->upstream_tls[i];
     }
     return good;

@@ -1,7 +1,9 @@
 /* tls_setup.c - from the rows of a section to options of a context. */
 #include "daemon/tls_setup.h"
 
+#include "config/section.h"
 #include "daemon/log.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -41,9 +43,51 @@ static struct tls_context_options options_of(const struct config_tls *tls, enum 
     };
 }
 
-/* tls_context_new(), with the section before its reason. */
-static struct tls_context *build(const struct tls_context_options *options, const char *word,
-                                 const char *name, FILE *errors)
+/* The key that a reason is about: it begins with the key itself, or with a file, and tells by a word
+ * what it was read for where two keys have the same one. NULL: the level, or none. */
+static const char *key_of(const struct tls_context_options *options, const char *reason)
+{
+    const struct {
+        const char *key, *begins, *word;
+    } keys[] = {
+        {"ciphers", "ciphers", ""},
+        {"private_key", options->private_key, "key"},
+        {"revoke", options->trust.revoke, "revocation list"},
+        {"certificate", options->certificate, ""},
+        {"private_key", options->private_key, ""},
+        {"authority", options->trust.authority, ""},
+        {"revoke", options->trust.revoke, ""},
+    };
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const size_t n = keys[i].begins ? strlen(keys[i].begins) : 0;
+
+        if (n && strncmp(reason, keys[i].begins, n) == 0 && reason[n] == ':' &&
+            strstr(reason + n, keys[i].word))
+            return keys[i].key;
+    }
+    return NULL;
+}
+
+/* FILE:LINE: [section] key: reason */
+static void tell(const struct config *config, enum section section, unsigned index,
+                 const struct tls_context_options *options, const char *reason, FILE *errors)
+{
+    const char *key = key_of(options, reason);
+
+    if (config->file)
+        fprintf(errors, "%s:%d: ", config->file,
+                lines_find(&config->lines, (int)section, index, key ? key : "security"));
+    fprintf(errors, "[%s %s] ", section_kinds[section].word,
+            section_record_name(config, section, index));
+    if (key && strncmp(reason, key, strlen(key)) != 0)
+        fprintf(errors, "%s: ", key);
+    fprintf(errors, "%.*s\n", (int)strcspn(reason, "\n"), reason);
+}
+
+/* tls_context_new(), for a section of the file. */
+static struct tls_context *build(const struct config *config, enum section section, unsigned index,
+                                 const struct tls_context_options *options, FILE *errors)
 {
     char *reason = NULL;
     size_t size;
@@ -53,18 +97,18 @@ static struct tls_context *build(const struct tls_context_options *options, cons
     if (out)
         fclose(out);
     if (!context)
-        fprintf(errors, "[%s %s] %.*s\n", word, name, reason ? (int)strcspn(reason, "\n") : 9,
-                reason ? reason : "no memory");
+        tell(config, section, index, options, reason ? reason : "no memory", errors);
     free(reason);
     return context;
 }
 
 /* A [certificate] has its listener's keys, but for its own files and policy. `names` NULL: the listener
  * cannot be served, and all that is wrong is to be told. */
-static bool add_certificate(struct tls_names *names, const struct config_listener *listener,
-                            const struct config_certificate *certificate,
+static bool add_certificate(struct tls_names *names, const struct config *config,
+                            const struct config_listener *listener, unsigned index,
                             struct tls_ticket_keys *ticket_keys, FILE *errors)
 {
+    const struct config_certificate *certificate = &config->certificates[index];
     struct tls_context_options options = options_of(&listener->tls, TLS_SERVER);
     struct tls_context *context;
     bool added = true;
@@ -76,7 +120,7 @@ static bool add_certificate(struct tls_names *names, const struct config_listene
         options.trust.revoke = NULL;
     options.ticket_keys = ticket_keys;
     options.name = certificate->name;
-    context = build(&options, "certificate", certificate->name, errors);
+    context = build(config, SECTION_CERTIFICATE, index, &options, errors);
     for (unsigned i = 0; context && names && i < certificate->name_count; i++)
         added = added && tls_names_add(names, certificate->names[i], context);
     if (!added)
@@ -107,13 +151,14 @@ struct tls_names *tls_setup_listener(const struct config *config,
     options.name = "";
     if (!options.trust.authority && judges_by_name(config, listener))
         options.trust.revoke = NULL; /* it is for those */
-    own = build(&options, "listener", listener->name, errors);
+    own =
+        build(config, SECTION_LISTENER, (unsigned)(listener - config->listeners), &options, errors);
     names = own ? tls_names_new(own) : NULL;
     good = names != NULL;
     tls_context_unref(own);
     for (unsigned i = 0; i < listener->certificate_count; i++)
-        good = add_certificate(names, listener, &config->certificates[listener->certificates[i]],
-                               ticket_keys, errors) &&
+        good = add_certificate(names, config, listener, listener->certificates[i], ticket_keys,
+                               errors) &&
                good;
     if (good)
         return names;
@@ -121,12 +166,13 @@ struct tls_names *tls_setup_listener(const struct config *config,
     return NULL;
 }
 
-struct tls_context *tls_setup_upstream(const struct config_upstream *upstream, FILE *errors)
+struct tls_context *tls_setup_upstream(const struct config *config, unsigned index, FILE *errors)
 {
+    const struct config_upstream *upstream = &config->upstreams[index];
     struct tls_context_options options = options_of(&upstream->tls, TLS_CLIENT);
 
     options.name = upstream->name;
-    return build(&options, "upstream", upstream->name, errors);
+    return build(config, SECTION_UPSTREAM, index, &options, errors);
 }
 
 bool tls_setup_uses_system(const struct config_tls *tls)
@@ -154,7 +200,7 @@ bool tls_setup_check(const struct config *config, FILE *errors)
 
         if (config->upstreams[i].tls.security == SECURITY_NONE)
             continue;
-        context = tls_setup_upstream(&config->upstreams[i], errors);
+        context = tls_setup_upstream(config, i, errors);
         good = good && context;
         tls_context_unref(context);
     }

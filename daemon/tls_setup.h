@@ -6,14 +6,14 @@
 #include "config/config.h"
 #include "streams/tls_names.h"
 
-/* A listener's, by the names of its certificates. NULL with a line in `errors` that names section
+/* A listener's, by the names of its certificates. NULL with a line in `errors` that names file, section, key
  * and reason. The listener has a level. */
 struct tls_names *tls_setup_listener(const struct config *config,
                                      const struct config_listener *listener,
                                      struct tls_ticket_keys *ticket_keys, FILE *errors);
 
-/* An upstream's; likewise. */
-struct tls_context *tls_setup_upstream(const struct config_upstream *upstream, FILE *errors);
+/* That of an upstream of the configuration; likewise. */
+struct tls_context *tls_setup_upstream(const struct config *config, unsigned index, FILE *errors);
 
 /* Does an upstream's context need the system's authorities? */
 bool tls_setup_uses_system(const struct config_tls *tls);

@@ -322,6 +322,21 @@ bool ip_is_unspecified(const struct ip_address *ip)
     return ip->family != IP_NONE && memcmp(ip->bytes, zero, sizeof zero) == 0;
 }
 
+bool ip_is_near(const struct ip_address *ip)
+{
+    /* RFC 1122, 3.2.1.3; RFC 1918; RFC 4291, 2.5.3; RFC 4193. */
+    static const struct ip_prefix near[] = {
+        {{IP_V4, {127}}, 8},       {{IP_V4, {10}}, 8},   {{IP_V4, {172, 16}}, 12},
+        {{IP_V4, {192, 168}}, 16}, {{IP_V6, {0xFC}}, 7}, {{IP_V6, {[15] = 1}}, 128},
+    };
+    struct ip_address plain = ip_unmapped(ip);
+
+    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++)
+        if (ip_prefix_contains(&near[i], &plain))
+            return true;
+    return false;
+}
+
 /* Decimal or hexadecimal digits only: the last label of an address in an odd spelling. */
 static bool label_is_number(const char *label, size_t n)
 {
@@ -380,16 +395,28 @@ bool host_name_equal(const char *a, size_t a_length, const char *b, size_t b_len
     return true;
 }
 
-bool host_name_is_localhost(const char *name, size_t n)
+/* `domain` or a name below it. */
+static bool is_within(const char *name, size_t n, const char *domain)
 {
-    static const char localhost[] = "localhost";
-    const size_t length = sizeof localhost - 1;
+    const size_t length = strlen(domain);
 
     if (n && name[n - 1] == '.')
         n--;
-    if (n < length || !host_name_equal(name + n - length, length, localhost, length))
+    if (n < length || !host_name_equal(name + n - length, length, domain, length))
         return false;
     return n == length || name[n - length - 1] == '.';
+}
+
+bool host_name_is_localhost(const char *name, size_t n)
+{
+    return is_within(name, n, "localhost");
+}
+
+bool host_name_is_near(const char *name, size_t n)
+{
+    if (n && name[n - 1] == '.')
+        n--;
+    return !memchr(name, '.', n) || host_name_is_localhost(name, n) || is_within(name, n, "local");
 }
 
 bool port_parse(const char *text, size_t n, uint16_t *ret_port)

@@ -76,6 +76,10 @@ bool ip_is_loopback(const struct ip_address *ip);
 /* True for 0.0.0.0 and ::. */
 bool ip_is_unspecified(const struct ip_address *ip);
 
+/* True for what a proxy is of no use for: loopback and private addresses (RFC 1918, RFC 4193), also
+ * IPv4-mapped ones. */
+bool ip_is_near(const struct ip_address *ip);
+
 /* Says what `n` bytes from anybody are. An address is parsed into `ret_ip`, which is untouched
  * otherwise. A name has labels of letters, digits, `-` and `_` (RFC 1123, 2.1, and the
  * underscore of service names), each of 1 to 63 bytes, 253 in all, one trailing dot allowed. A
@@ -89,6 +93,9 @@ bool host_name_equal(const char *a, size_t a_length, const char *b, size_t b_len
 
 /* True for `localhost` and names below it (RFC 6761, 6.3): loopback, without asking anybody. */
 bool host_name_is_localhost(const char *name, size_t n);
+
+/* The same for names: those without a dot, and what is below .local (RFC 6762) and localhost. */
+bool host_name_is_near(const char *name, size_t n);
 
 /* A decimal port 0..65535 without sign, blanks or leading zeros. */
 bool port_parse(const char *text, size_t n, uint16_t *ret_port);

@@ -38,7 +38,8 @@ static bool skip_name(struct cursor *in)
 }
 
 /* Reads the name that stands at `offset` into `out`, which has room for HOST_NAME_LENGTH_MAX bytes and a
- * NUL: labels with dots between them, and the root is "". Pointers lead back only, so that it ends. */
+ * NUL: labels with dots between them, and the root is "". So is a name with a NUL, which no host has.
+ * Pointers lead back only, so that it ends. */
 static bool read_name(const struct message *message, size_t offset, char *out)
 {
     size_t length = 0, limit = offset;
@@ -69,8 +70,8 @@ static bool read_name(const struct message *message, size_t offset, char *out)
         memcpy(out + length, label, n);
         length += n;
     }
-    out[length] = '\0';
-    return memchr(out, '\0', length) == NULL;
+    out[memchr(out, '\0', length) ? 0 : length] = '\0';
+    return true;
 }
 
 /* +----------+--------+------+--------+
@@ -95,11 +96,24 @@ static bool is_host(const char *name)
     return host_classify(name, strlen(name), &unused) == HOST_NAME;
 }
 
+/* Where it is kept; in a full answer in place of one of less use, if there is one. */
+static struct srv_record *place_for(struct srv_answer *answer, const struct srv_record *record)
+{
+    struct srv_record *last = &answer->records[0];
+
+    if (answer->count < SRV_RECORDS_MAX)
+        return &answer->records[answer->count++];
+    for (unsigned i = 1; i < answer->count; i++)
+        if (answer->records[i].priority > last->priority)
+            last = &answer->records[i];
+    return last->priority > record->priority ? last : NULL;
+}
+
 /* One resource record of the answers:
  * NAME TYPE(2) CLASS(2) TTL(4) RDLENGTH(2) RDATA */
 static bool take_record(const struct message *message, struct cursor *in, struct srv_answer *answer)
 {
-    struct srv_record record;
+    struct srv_record record, *place;
     uint16_t type, class, size;
     uint32_t ttl;
     const uint8_t *data;
@@ -124,8 +138,9 @@ static bool take_record(const struct message *message, struct cursor *in, struct
         return true;
     if (!read_record(message, (size_t)(data - message->bytes), size, &record))
         return false;
-    if (answer->count < SRV_RECORDS_MAX && record.port && is_host(record.target))
-        answer->records[answer->count++] = record;
+    place = record.port && is_host(record.target) ? place_for(answer, &record) : NULL;
+    if (place)
+        *place = record;
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 PAIRSOCKS_API_BEGIN
 
-/* More records than these are ignored. */
+/* Of more records than these the ones with the highest numbers, which would come last, are ignored. */
 #define SRV_RECORDS_MAX 64
 
 struct srv_record {

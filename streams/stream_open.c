@@ -5,7 +5,6 @@
 #include "streams/tls_context.h"
 
 #include <string.h>
-#include <strings.h>
 
 const char *connection_host(const struct connection *c)
 {
@@ -23,36 +22,13 @@ uint16_t connection_port(const struct connection *c)
 
 /* ---- proxies */
 
-static bool is_near_address(const struct ip_address *ip)
-{
-    /* RFC 1122, 3.2.1.3; RFC 1918; RFC 4291, 2.5.3; RFC 4193. */
-    static const struct ip_prefix near[] = {
-        {{IP_V4, {127}}, 8},       {{IP_V4, {10}}, 8},   {{IP_V4, {172, 16}}, 12},
-        {{IP_V4, {192, 168}}, 16}, {{IP_V6, {0xFC}}, 7}, {{IP_V6, {[15] = 1}}, 128},
-    };
-    struct ip_address plain = ip_unmapped(ip);
-
-    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++)
-        if (ip_prefix_contains(&near[i], &plain))
-            return true;
-    return false;
-}
-
-/* As `local_bypass` of an upstream has it: names without a dot, .local, .localhost, and loopback or
- * private addresses. */
+/* As `local_bypass` of an upstream has it. */
 static bool is_near(const char *host)
 {
-    static const char local[] = ".local";
-    const size_t suffix = sizeof local - 1;
-    size_t n = strlen(host);
     struct ip_address ip;
+    size_t n = strlen(host);
 
-    if (ip_parse(host, n, &ip))
-        return is_near_address(&ip);
-    if (n && host[n - 1] == '.')
-        n--;
-    return !memchr(host, '.', n) || host_name_is_localhost(host, n) ||
-           (n > suffix && strncasecmp(host + n - suffix, local, suffix) == 0);
+    return ip_parse(host, n, &ip) ? ip_is_near(&ip) : host_name_is_near(host, n);
 }
 
 static bool has_proxy(const struct connection *c)

@@ -389,6 +389,14 @@ action = deny
 """
 
 
+def test_guard_denies_local_names_on_the_way_to_a_proxy_that_resolves_them(ask):
+    text = UPSTREAMS.replace("route = remote\n[listener res", "route = remote\nguard = yes\n[listener res").replace("local_bypass = yes", "")
+    for name, answer in (("printer", deny("guard (local)", "policy.guard.denied")), ("a.local", deny("guard (local)", "policy.guard.denied")),
+                         ("localhost", deny("guard (loopback)", "policy.guard.denied"))):  # fmt: skip
+        assert ask(text, name, "80", listener="routed")[1] == answer
+    assert ask(text, "a.example", "80", listener="routed")[1]["decision"] == "allow"
+
+
 def test_names_for_a_proxy_that_resolves_them_are_judged_without_addresses(ask):
     lines, answer, notes = ask(UPSTREAMS, "a.example", "80", listener="routed")
     assert lines == ["rule no-inside (1 of 1): does not match: other destination"]
@@ -401,7 +409,7 @@ def test_names_for_a_proxy_that_resolves_them_are_judged_without_addresses(ask):
     assert (answer["decision"], answer["rule"]) == ("deny", "no-inside")
     assert ask(UPSTREAMS, "10.0.0.1", "80", listener="routed")[1]["decision"] == "deny"
     _, answer, _ = ask(UPSTREAMS, "printer", "80", "--address", "192.0.2.9", listener="routed")
-    assert answer["decision"] == "allow" and "route" not in answer
+    assert (answer["decision"], answer["route"]) == ("allow", "direct")
 
 
 @pytest.mark.parametrize("way, carries", [

@@ -216,16 +216,18 @@ def test_the_exit_status_says_who_is_to_be_asked(pairsocks, keep, tmp_path):
 def test_a_wrong_command_line_is_told_and_ends_with_2(daemon):
     for words in [[], ["h"], ["h", "1", "2"], ["h", "0"], ["h", "65536"], ["", "1"], ["x" * 256, "1"], ["--proxy", "ftp://h", "h", "1"],
                   ["--proxy", "none", "--proxy", "socks5://h", "h", "1"], ["--timeout", "0", "h", "1"], ["--timeout", "x", "h", "1"],
-                  ["--nonsense", "h", "1"], [*["--proxy", "socks5://h"] * 9, "h", "1"]]:  # fmt: skip
+                  ["--authority", "/nowhere", "h", "1"], ["--authority", "/dev/null", "h", "1"], ["--nonsense", "h", "1"], [*["--proxy", "socks5://h"] * 9, "h", "1"]]:  # fmt: skip
         for verb in ("connect", "probe"):
             done = call(verb, *words)
             assert (done.returncode, done.stdout) == (2, b"") and done.stderr, words
+    assert b"/nowhere: No such file" in call("probe", "--authority", "/nowhere", "h", "1").stderr
     secret = connect("--proxy", "socks5://alice:hunter2@:", "h", "1")
     assert secret.returncode == 2 and b"hunter2" not in secret.stderr
 
 
 def test_the_help_fits_a_screen():
-    for words in (["--help"], ["connect", "--help"], ["probe", "--help"]):
+    verbs = re.findall(r"^  (\w+) ", call("--help").stdout.decode(), re.M)
+    for words in [["--help"], *([verb, "--help"] for verb in verbs)]:
         done = call(*words)
         lines = done.stdout.decode().splitlines()
         assert done.returncode == 0 and len(lines) <= 24 and max(map(len, lines)) <= 80, lines

@@ -1,6 +1,7 @@
 """The TLS keys: what --check and the start say of them, and what a reload does with files that have changed."""
 
 import datetime
+import re
 import shutil
 
 import pytest
@@ -97,7 +98,7 @@ def test_files_that_cannot_be_used_are_named(check, launch, broken, key, fault, 
     sections = {"upstreams": {"out": {"type": "direct", **section}}} if where == "upstream" else {}
     said = check(section if where == "listener" else None, **sections)
     name = "main" if where == "listener" else "out"
-    assert said.startswith(f"[{where} {name}] "), said
+    assert re.match(rf"[^:]+/check.ini:[0-9]+: \[{where} {name}\] {key}: ", said), said
     assert says in said and said.count("\n") == 1, said
     if key != "ciphers":
         assert str(value) in said
@@ -106,11 +107,14 @@ def test_files_that_cannot_be_used_are_named(check, launch, broken, key, fault, 
     assert f"[{where} {name}] " in daemon.errors() and says in daemon.errors().replace('\\"', '"')
 
 
-def test_every_section_is_looked_at(check, broken):
+def test_every_section_is_looked_at(check, broken, tmp_path):
     missing = {"certificate": broken / "missing", "private_key": broken / "missing"}
     said = check({**keys(), **missing, "certificates": "a"}, certificates={"a": {"names": "a.test", **missing}},
                  upstreams={"out": {"type": "direct", "security": "tlsv1.3", "authority": broken / "missing"}})  # fmt: skip
-    assert [line.split("]")[0] for line in said.splitlines()] == ["[listener main", "[certificate a", "[upstream out"], said
+    places = [re.match(r".*/check.ini:([0-9]+): (.*): /", line).groups() for line in said.splitlines()]
+    lines = (tmp_path / "check.ini").read_text().splitlines()
+    assert [key for _, key in places] == ["[listener main] certificate", "[certificate a] certificate", "[upstream out] authority"]
+    assert all(lines[int(at) - 1].startswith(key.split("] ")[1] + " = ") for at, key in places), said
 
 
 def test_a_listener_needs_a_certificate_and_its_key(check):
@@ -215,7 +219,7 @@ def test_a_bad_certificate_leaves_the_old_one_serving(pairsocks, dial_tls, keep,
     daemon.reload("reload_failed")
     messages = [record["message"] for record in daemon.records(level="error")]
     section = "[upstream out] " if fault == "section" else "[listener main] "
-    assert any(message.startswith(section) and says in message for message in messages), messages
+    assert any(f": {section}" in message and says in message for message in messages), messages
     client = dial_tls(daemon)
     assert common_name(client) == "server"
     client.connect("socks5", target.host, target.port)

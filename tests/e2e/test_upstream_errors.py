@@ -296,7 +296,7 @@ def test_guard_towards_proxies_covers_literals_and_local_names(pairsocks, keep, 
     proxy = keep(Recording())
     daemon = pairsocks(route="proxy", guard="yes", upstreams={"proxy": {"type": "socks5", "server": str(proxy)}})
     for host, code in (("127.0.0.1", 2), ("::1", 2), ("169.254.169.254", 2), ("localhost", 2), ("a.localhost", 2),
-                       ("inside.test", 0), ("8.8.8.8", 0)):  # fmt: skip
+                       ("printer", 2), ("printer.", 2), ("a.Local", 2), ("inside.test", 0), ("8.8.8.8", 0)):  # fmt: skip
         client = dial(daemon)
         assert client.negotiate("socks5", host, 80).code == code, host
         client.close()

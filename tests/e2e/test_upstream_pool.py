@@ -154,6 +154,7 @@ def test_failure_at_any_stage_moves_on_to_the_next_server(pairsocks, keep, peer_
     good = keep(Granting())
     upstreams = {f"u{i}": pool(endpoint(stage.address), good, connect_timeout="300ms") for i, stage in enumerate(stages)}
     upstreams["all"] = pool(*(endpoint(stage.address) for stage in stages), good, connect_timeout="300ms")
+    upstreams["many"] = pool(*(endpoint(keep(Refusing()).address) for _ in range(64)), good)
     daemon = pairsocks(upstreams=upstreams,
                        listeners={name: {"listen": "127.0.0.1:0", "route": name} for name in upstreams})  # fmt: skip
     for name in upstreams:

@@ -422,6 +422,28 @@ Test(address, kinds_of_addresses_are_told_apart)
     cr_assert_not(ip_is_unspecified(&none));
 }
 
+Test(address, near_are_loopback_and_private_addresses)
+{
+    static const char *const near[] = {
+        "127.0.0.1",      "10.0.0.0",    "10.255.255.255",  "172.16.0.0",
+        "172.31.255.255", "192.168.0.1", "::ffff:10.0.0.1", "::1",
+        "fc00::",         "fdff::1"};
+    static const char *const far[] = {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0",
+                                      "192.167.1.1",   "8.8.8.8",  "169.254.1.1",    "::2",
+                                      "fe00::1",       "2600::1",  "::ffff:8.8.8.8"};
+
+    for (size_t i = 0; i < COUNT(near); i++) {
+        struct ip_address ip = ip_of(near[i]);
+
+        cr_assert(ip_is_near(&ip), "%s", near[i]);
+    }
+    for (size_t i = 0; i < COUNT(far); i++) {
+        struct ip_address ip = ip_of(far[i]);
+
+        cr_assert_not(ip_is_near(&ip), "%s", far[i]);
+    }
+}
+
 Test(address, the_kernels_form_and_back_is_the_same)
 {
     uint64_t seed = 3493;

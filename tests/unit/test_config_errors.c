@@ -65,41 +65,41 @@ static const struct {
     {LISTENER "route = u\n", "p.ini:3: [listener a] route: there is no [upstream u]\n"},
     {LISTENER "[rule r]\naction = route u\n[upstream v]\ntype = direct\n",
      "p.ini:4: [rule r] action: there is no [upstream u]\n"},
-    {LISTENER "forward_to = a:1\n", "p.ini:1: [listener a] forward_to: clients choose their "
+    {LISTENER "forward_to = a:1\n", "p.ini:3: [listener a] forward_to: clients choose their "
                                     "targets (add `protocols = forward`)\n"},
     {LISTENER "protocols = forward\n",
      "p.ini:1: [listener a] forward_to: `protocols = forward` needs it (add HOST:PORT)\n"},
     {LISTENER "protocols = forward, http\nforward_to = a:1\n",
-     "p.ini:1: [listener a] protocols: `forward` stands alone\n"},
+     "p.ini:3: [listener a] protocols: `forward` stands alone\n"},
     {LISTENER "protocols = forward\nforward_to = a:1\nauth = ident\n",
-     "p.ini:1: [listener a] auth: `protocols = forward` asks nobody (use `allow`, or rules)\n"},
+     "p.ini:5: [listener a] auth: `protocols = forward` asks nobody (use `allow`, or rules)\n"},
     {LISTENER "auth = password\n",
      "p.ini:1: [listener a] users_file: `auth = password` needs it (add the file's path)\n"},
     {LISTENER "users_file = /dev/null\n",
-     "p.ini:1: [listener a] users_file: nobody is asked for a password (add `auth = password`)\n"},
+     "p.ini:3: [listener a] users_file: nobody is asked for a password (add `auth = password`)\n"},
     {LISTENER "proxy_protocol = require\n",
      "p.ini:1: [listener a] proxy_protocol_from: `proxy_protocol = require` needs it (add the "
      "addresses of your load balancers)\n"},
     {LISTENER "proxy_protocol_from = ::1\n",
-     "p.ini:1: [listener a] proxy_protocol_from: no header is read (add `proxy_protocol = "
+     "p.ini:3: [listener a] proxy_protocol_from: no header is read (add `proxy_protocol = "
      "require`)\n"},
     {LISTENER "proxy_protocol_from = ::1\nproxy_protocol = require\nauth = none, ident\n",
-     "p.ini:1: [listener a] auth: `ident` cannot be asked behind `proxy_protocol`: the connection "
+     "p.ini:5: [listener a] auth: `ident` cannot be asked behind `proxy_protocol`: the connection "
      "is the load balancer's\n"},
     {LISTENER "udp = yes\nproxy_protocol = require\nproxy_protocol_from = 10.0.0.1\n",
-     "p.ini:1: [listener a] udp: a load balancer passes no datagrams on, and theirs is not the "
+     "p.ini:3: [listener a] udp: a load balancer passes no datagrams on, and theirs is not the "
      "address that its header names (leave out `proxy_protocol` or `udp`)\n"},
     {LISTENER "udp = yes\nprotocols = socks4, http\n",
-     "p.ini:1: [listener a] udp: only SOCKS5 has UDP ASSOCIATE (add `protocols = socks5`)\n"},
+     "p.ini:3: [listener a] udp: only SOCKS5 has UDP ASSOCIATE (add `protocols = socks5`)\n"},
     {"[listener a]\nlisten = unix:/x\nudp = yes\n",
-     "p.ini:1: [listener a] udp: clients of a unix socket have no address that their datagrams "
+     "p.ini:3: [listener a] udp: clients of a unix socket have no address that their datagrams "
      "could be known by (add a TCP address to `listen`)\n"},
     {LISTENER "protocols = http\nbind = yes\n",
-     "p.ini:1: [listener a] bind: no protocol here has BIND (add `socks4` or `socks5`)\n"},
+     "p.ini:4: [listener a] bind: no protocol here has BIND (add `socks4` or `socks5`)\n"},
     {LISTENER "bind = no\nbind_ports = 40000\n",
-     "p.ini:1: [listener a] bind_ports: nobody may bind here (add `bind = yes`)\n"},
+     "p.ini:4: [listener a] bind_ports: nobody may bind here (add `bind = yes`)\n"},
     {LISTENER "auth = password\nusers_file = /nonexistent/users\n",
-     "p.ini:1: [listener a] users_file: /nonexistent/users: No such file or directory\n"},
+     "p.ini:4: [listener a] users_file: /nonexistent/users: No such file or directory\n"},
     {LISTENER "[certificate c]\nnames = a\ncertificate = /a\n",
      "p.ini:3: [certificate c] private_key: the section needs this key (accepted: an absolute "
      "path)\n"},
@@ -120,12 +120,12 @@ static const struct {
     {LISTENER "alpn = h2\n",
      "p.ini:1: [listener a] security: without it other TLS keys mean nothing (add `security`)\n"},
     {LISTENER "auth = certificate\n",
-     "p.ini:1: [listener a] auth: `certificate` needs an authority (add `authority`: the CA of "
+     "p.ini:3: [listener a] auth: `certificate` needs an authority (add `authority`: the CA of "
      "your clients)\n"},
     {LISTENER "[upstream u]\ntype = direct\npeer_name = none\n",
      "p.ini:3: [upstream u] security: without it other TLS keys mean nothing (add `security`)\n"},
     {LISTENER "[upstream u]\ntype = direct\nsecurity = tlsv1.3\ncertificate = /a\n",
-     "p.ini:3: [upstream u] certificate: `certificate` and `private_key` need each other\n"},
+     "p.ini:6: [upstream u] certificate: `certificate` and `private_key` need each other\n"},
     /* keys */
     {"[listener a]\n", "p.ini:1: [listener a] listen: the section needs this key " ADDRESSES},
     {"\n[listener a]\nqueue = 5\n\n[daemon]\n",

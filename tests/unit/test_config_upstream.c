@@ -164,7 +164,7 @@ Test(config_upstream, password_is_the_first_line_of_its_file)
     }
     for (size_t i = 0; i < COUNT(bad); i++) {
         cr_assert_null(load_with_password(bad[i].text, bad[i].n, &errors));
-        cr_assert(strstr(errors, "p.ini:3: [upstream u] password_file: /"), "%s", errors);
+        cr_assert(strstr(errors, "p.ini:7: [upstream u] password_file: /"), "%s", errors);
         cr_assert(strstr(errors, bad[i].wrong), "%s", errors);
         free(errors);
     }
@@ -185,48 +185,48 @@ static const struct {
     {"[upstream u]\ntype = socks5\n",
      "p.ini:3: [upstream u] server: a proxy needs it (add HOST:PORT, or `service`)\n"},
     {PROXY "service = _a._tcp.b\n",
-     "p.ini:3: [upstream u] service: the servers are listed already (remove `server`)\n"},
+     "p.ini:6: [upstream u] service: the servers are listed already (remove `server`)\n"},
     {"[upstream u]\ntype = direct\nserver = a:1\n",
-     "p.ini:3: [upstream u] server: `type = direct` connects to the target itself\n"},
+     "p.ini:5: [upstream u] server: `type = direct` connects to the target itself\n"},
     {"[upstream u]\ntype = direct\nuser = a\n",
-     "p.ini:3: [upstream u] user: `type = direct` has no proxy that would ask for it\n"},
+     "p.ini:5: [upstream u] user: `type = direct` has no proxy that would ask for it\n"},
     {"[upstream u]\ntype = direct\nresolve = remote\n",
-     "p.ini:3: [upstream u] resolve: `type = direct` has no proxy that could resolve\n"},
+     "p.ini:5: [upstream u] resolve: `type = direct` has no proxy that could resolve\n"},
     {"[upstream u]\ntype = direct\ncheck_interval = 1s\n",
-     "p.ini:3: [upstream u] check_interval: `type = direct` has no server to check\n"},
+     "p.ini:5: [upstream u] check_interval: `type = direct` has no server to check\n"},
     {"[upstream u]\ntype = socks4\nserver = a:1\nresolve = remote\n",
-     "p.ini:3: [upstream u] resolve: SOCKS4 knows no names (use `type = socks4a`)\n"},
+     "p.ini:6: [upstream u] resolve: SOCKS4 knows no names (use `type = socks4a`)\n"},
     {PROXY "user = a\npassword = b\npassword_file = /c\n",
-     "p.ini:3: [upstream u] password_file: the password is given already (remove `password`)\n"},
+     "p.ini:8: [upstream u] password_file: the password is given already (remove `password`)\n"},
     {PROXY "password = b\n", "p.ini:3: [upstream u] user: a password needs it\n"},
     {PROXY "user = b\n",
      "p.ini:3: [upstream u] password: `user` needs it here (or `password_file`)\n"},
     {"[upstream u]\ntype = socks4a\nserver = a:1\nuser = a\npassword = b\n",
-     "p.ini:3: [upstream u] password: SOCKS4 knows no passwords\n"},
+     "p.ini:7: [upstream u] password: SOCKS4 knows no passwords\n"},
     {"[upstream u]\ntype = http\nserver = a:1\nuser = a:b\npassword = c\n",
-     "p.ini:3: [upstream u] user: HTTP takes no name with a colon\n"},
+     "p.ini:6: [upstream u] user: HTTP takes no name with a colon\n"},
     {PROXY "user = a\npassword_file = /nonexistent\n",
-     "p.ini:3: [upstream u] password_file: /nonexistent: No such file or directory\n"},
+     "p.ini:7: [upstream u] password_file: /nonexistent: No such file or directory\n"},
     {PROXY "user = a\npassword_file = /\n",
-     "p.ini:3: [upstream u] password_file: /: this is no file\n"},
-    {PROXY "check = tls\n", "p.ini:3: [upstream u] check: `tls` needs a level (add `security`)\n"},
+     "p.ini:7: [upstream u] password_file: /: this is no file\n"},
+    {PROXY "check = tls\n", "p.ini:6: [upstream u] check: `tls` needs a level (add `security`)\n"},
     {PROXY "check = socks\ncheck = connect\n",
-     "p.ini:3: [upstream u] check: the steps are out of order (connect, tls, socks, then send and "
+     "p.ini:6: [upstream u] check: the steps are out of order (connect, tls, socks, then send and "
      "expect)\n"},
     {PROXY "check = send a\ncheck = socks\n",
-     "p.ini:3: [upstream u] check: the steps are out of order (connect, tls, socks, then send and "
+     "p.ini:6: [upstream u] check: the steps are out of order (connect, tls, socks, then send and "
      "expect)\n"},
     {PROXY "check = connect\ncheck = connect\n",
-     "p.ini:3: [upstream u] check: the steps are out of order (connect, tls, socks, then send and "
+     "p.ini:6: [upstream u] check: the steps are out of order (connect, tls, socks, then send and "
      "expect)\n"},
     {PROXY "via = w\n", "p.ini:6: [upstream u] via: there is no [upstream w]\n"},
     {PROXY "via = v\n[upstream v]\ntype = direct\n",
-     "p.ini:3: [upstream u] via: `v` is of type direct: there is no proxy to go through\n"},
+     "p.ini:6: [upstream u] via: `v` is of type direct: there is no proxy to go through\n"},
     {PROXY "via = u\n",
-     "p.ini:3: [upstream u] via: the chain comes back to where it began: u -> u\n"},
+     "p.ini:6: [upstream u] via: the chain comes back to where it began: u -> u\n"},
     {PROXY "via = v\n[upstream v]\ntype = socks4\nserver = a:1\nvia = w\n"
            "[upstream w]\ntype = http\nserver = a:1\nvia = v\n",
-     "p.ini:7: [upstream v] via: the chain comes back to where it began: v -> w -> v\n"},
+     "p.ini:10: [upstream v] via: the chain comes back to where it began: v -> w -> v\n"},
     {PROXY "password = \x01\n", "p.ini:6: [upstream u] the line holds a control character\n"},
     {PROXY "user = a\npassword = b\npassword = secret\n",
      "p.ini:8: [upstream u] password: the key was given in line 7 already\n"},

@@ -258,6 +258,19 @@ Test(host, localhost_and_what_is_below_it)
                      localhosts[i].is_localhost, "%s", localhosts[i].name);
 }
 
+Test(host, near_are_names_without_a_dot_and_those_that_no_other_network_knows)
+{
+    static const char *const near[] = {"printer", "printer.", "a.local",   "b.a.LOCAL.",
+                                       "local",   "local.",   "localhost", "a.LocalHost."};
+    static const char *const far[] = {"a.example", "a.notlocal", "local.example", "printer..",
+                                      "a.xlocalhost"};
+
+    for (size_t i = 0; i < COUNT(near); i++)
+        cr_assert(host_name_is_near(near[i], strlen(near[i])), "%s", near[i]);
+    for (size_t i = 0; i < COUNT(far); i++)
+        cr_assert_not(host_name_is_near(far[i], strlen(far[i])), "%s", far[i]);
+}
+
 Test(host, every_port_is_read_from_its_decimal_form)
 {
     for (unsigned n = 0; n <= 65535; n++) {

@@ -133,7 +133,8 @@ Test(srv, time_to_live_with_the_highest_bit_is_none)
 
 Test(srv, what_is_of_no_use_is_passed_over)
 {
-    struct packet p = packet_of(0x8180, 6);
+    struct packet p = packet_of(0x8180, 7);
+    size_t at;
     struct srv_answer answer;
     struct stream_error error;
 
@@ -143,6 +144,9 @@ Test(srv, what_is_of_no_use_is_passed_over)
     put_srv(&p, 9, 0, 0, 1, "1.2.3.4", 0); /* no name */
     put_srv(&p, 9, 0, 0, 1, "a b", 0);     /* nor this */
     put_srv(&p, 9, 0, 0, 1, "", 0);        /* the root */
+    at = p.n;
+    put_srv(&p, 9, 0, 0, 1, "n.test", 0); /* a NUL in a label */
+    ((char *)memchr(p.bytes + at, 'n', p.n - at))[0] = '\0';
     put_srv(&p, 9, 0, 0, 2, "good.test", 0);
     cr_assert(parse(&p, &answer, &error));
     cr_assert_eq(answer.count, 1);
@@ -160,6 +164,20 @@ Test(srv, more_records_than_are_kept_are_ignored)
     cr_assert(parse(&p, &answer, &error));
     cr_assert_eq(answer.count, SRV_RECORDS_MAX);
     cr_assert_eq(answer.records[SRV_RECORDS_MAX - 1].priority, SRV_RECORDS_MAX - 1);
+}
+
+Test(srv, of_more_records_than_are_kept_the_first_by_priority_are)
+{
+    struct packet p = packet_of(0x8180, SRV_RECORDS_MAX + 5);
+    struct srv_answer answer;
+    struct stream_error error;
+
+    for (int i = SRV_RECORDS_MAX + 5; i > 0; i--)
+        put_srv(&p, 9, (unsigned)i, 0, 1, "x", QUESTION + 8);
+    cr_assert(parse(&p, &answer, &error));
+    cr_assert_eq(answer.count, SRV_RECORDS_MAX);
+    for (unsigned i = 0; i < answer.count; i++)
+        cr_assert_leq(answer.records[i].priority, SRV_RECORDS_MAX);
 }
 
 Test(srv, answers_without_servers_say_why)
