@@ -131,13 +131,16 @@ static void write_file(const char *name, const char *text, size_t n)
 static struct config *load_with_password(const char *text, size_t n, char **ret_errors)
 {
     char folder[512], ini[1024];
+    struct config *config;
     int length;
 
     cr_assert(getcwd(folder, sizeof folder));
     write_file("secret", text, n);
     length =
         snprintf(ini, sizeof ini, LISTENER PROXY "user = a\npassword_file = %s/secret\n", folder);
-    return ini_load_bytes(ini, (size_t)length, ret_errors);
+    config = ini_load_bytes(ini, (size_t)length, ret_errors);
+    unlink("secret"); /* it has been read, and the folder goes */
+    return config;
 }
 
 Test(config_upstream, password_is_the_first_line_of_its_file)
