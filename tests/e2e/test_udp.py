@@ -151,8 +151,9 @@ def test_a_connection_that_ends_while_names_are_asked_leaves_nothing(pairsocks, 
 
 def test_icmp_errors_are_counted_and_end_nothing(daemon, associate, keep):
     echo = keep(Echo())
-    with udp_socket() as gone:
-        port = gone.getsockname()[1]
+    gone = keep(udp_socket())  # the port is taken, but for everybody but one peer nobody is there
+    gone.connect(("127.0.0.1", 9))
+    port = gone.getsockname()[1]
     a = associate(daemon)
     for _ in range(3):
         a.send("127.0.0.1", port, b"to nobody")
