@@ -31,7 +31,7 @@ def to(kind, server, **more):
 
 
 def ended(daemon, client, error="none"):
-    session = daemon.wait_for(event="session", client=client.local)
+    session = daemon.session(client)
     assert (session["command"], session["error"]) == ("bind", error)
     return session
 

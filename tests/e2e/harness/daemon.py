@@ -108,8 +108,13 @@ class Daemon:
         return wait.until(there, lambda: f"{count} of {wanted}: {self.story()}", timeout)
 
     def session(self, client, timeout=10):
-        """The session line of a connection (its address as the client sees it, or a Wire)."""
-        return self.wait_for(event="session", client=getattr(client, "local", client), timeout=timeout)
+        """The session line of a connection (its address as the client sees it, or a Wire). A Wire is told from one to
+        another listener: towards them the kernel may give the same port again."""
+        fields = {"client": getattr(client, "local", client)}
+        there = {record["listener"] for record in self.records(event="listening") if record["address"] == getattr(client, "peer", "")}
+        if len(there) == 1:
+            fields["listener"] = there.pop()
+        return self.wait_for(event="session", timeout=timeout, **fields)
 
     def story(self):
         lines = self.log_text().splitlines()[-30:] + ["-- stderr"] + self.errors().splitlines()[-60:]
