@@ -121,7 +121,7 @@ void session_free_handshake(struct session *s)
         explicit_bzero(&s->handshake->login, sizeof s->handshake->login);
         explicit_bzero(&s->handshake->http.credentials, sizeof s->handshake->http.credentials);
     }
-    free(s->handshake);
+    spares_give(&s->worker->handshakes, s->handshake);
     s->handshake = NULL;
 }
 
@@ -245,7 +245,7 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     struct session *s = calloc(1, sizeof *s);
 
     if (s)
-        s->handshake = calloc(1, sizeof *s->handshake);
+        s->handshake = spares_take(&worker->handshakes);
     if (!s || !s->handshake) {
         free(s);
         return NULL;
@@ -264,6 +264,8 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     s->down = (struct relay_direction){.from = &s->target, .to = &s->client, .reverse = &s->up};
     pair_init(&s->client, worker->loop, on_client);
     pair_init(&s->target, worker->loop, on_target);
+    pair_use_poller(&s->client, worker->poller);
+    pair_use_poller(&s->target, worker->poller);
     ev_init(&s->timer, on_timer);
     list_add(&worker->sessions, s);
     return s;

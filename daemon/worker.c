@@ -326,9 +326,13 @@ static bool worker_init(struct worker *worker, const struct config *config)
     worker->tools.scratch = malloc(RELAY_SCRATCH);
     worker->tools.pool = &worker->pool;
     worker->tools.pipes = &worker->pipes;
+    worker->handshakes.size = sizeof(struct handshake);
     queue_inbox_init(&worker->evicted, on_letter, worker);
     password_inbox_init(&worker->checked, on_letter, worker);
     if (!worker->loop || !worker->tools.scratch)
+        return false;
+    worker->poller = poller_of(worker->loop);
+    if (!worker->poller)
         return false;
     worker->resolver = resolver_new(worker->loop, &options);
     if (!worker->resolver)
@@ -418,8 +422,10 @@ static void worker_done(struct worker *worker)
     resolver_free(worker->resolver);
     buffer_pool_done(&worker->pool);
     pipe_pool_done(&worker->pipes);
+    spares_done(&worker->handshakes);
     free(worker->tools.scratch);
     datagram_scratch_free(worker->datagrams);
+    poller_unref(worker->poller);
     if (worker->loop)
         ev_loop_destroy(worker->loop);
 }

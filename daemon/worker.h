@@ -8,6 +8,7 @@
 #include "daemon/password_pool.h"
 #include "daemon/relay.h"
 #include "daemon/snapshot.h"
+#include "daemon/spares.h"
 #include "streams/datagram.h"
 #include "streams/listener.h"
 
@@ -53,11 +54,13 @@ struct worker {
     unsigned index;
     pthread_t thread;
     struct ev_loop *loop;
+    struct poller *poller; /* a reference */
     ev_async wake;
     ev_check clock;
     struct resolver *resolver;
     struct buffer_pool pool;
     struct pipe_pool pipes;
+    struct spares handshakes;
     struct connector_budget attempts; /* beside the first of each connection that is being made */
     struct relay_tools tools;
     struct datagram_scratch *datagrams; /* owned; NULL until an association needs it */

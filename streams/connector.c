@@ -12,7 +12,9 @@ static const double resolution_delay = 0.050; /* RFC 8305, 3 */
 static const double attempt_delay = 0.250;    /* RFC 8305, 5 */
 
 struct attempt {
-    ev_io io; /* io.fd is owned while the attempt runs */
+    struct poll_watch watch;
+    struct connector *connector;
+    int fd; /* owned while the attempt runs */
     struct ip_endpoint address;
     bool running;
 };
@@ -25,7 +27,10 @@ struct connector {
     bool waiting_for_aaaa;
     bool delay_over;
     uint16_t port;
-    int fd; /* owned once connected, until taken */
+    int fd;                  /* owned once connected, until taken */
+    struct attempt *watched; /* its watch is the descriptor's already; NULL: none is */
+    int events;              /* that this one has been told */
+    struct poller *poller;   /* a reference */
     struct ip_endpoint address;
     struct stream_error error;
     ev_timer timer; /* the resolution delay, then the attempt delay */
@@ -71,9 +76,16 @@ static void give_back_budget(struct connector *c)
 
 static void attempt_stop(struct connector *c, struct attempt *a)
 {
-    ev_io_stop(c->options.loop, &a->io);
     a->running = false;
+    ev_unref(c->options.loop);
     give_back_budget(c);
+}
+
+static void attempt_close(struct connector *c, struct attempt *a)
+{
+    attempt_stop(c, a);
+    poller_remove(&a->watch, -1);
+    close(a->fd);
 }
 
 static void attempt_failed(struct connector *c, struct stream_error error)
@@ -87,8 +99,7 @@ static void end_oldest(struct connector *c)
     for (unsigned i = 0; i < c->attempts; i++) {
         if (!c->attempt[i].running)
             continue;
-        attempt_stop(c, &c->attempt[i]);
-        close(c->attempt[i].io.fd);
+        attempt_close(c, &c->attempt[i]);
         stream_error_keep_telling(&c->error, stream_error_of(ERROR_SYSTEM_CONNECT_TIMEOUT));
         return;
     }
@@ -123,8 +134,7 @@ static void cancel_all(struct connector *c)
     for (unsigned i = 0; i < c->attempts; i++) {
         if (!c->attempt[i].running)
             continue;
-        attempt_stop(c, &c->attempt[i]);
-        close(c->attempt[i].io.fd);
+        attempt_close(c, &c->attempt[i]);
     }
     ev_timer_stop(c->options.loop, &c->timer);
 }
@@ -143,21 +153,23 @@ static void succeed(struct connector *c, int fd, const struct ip_endpoint *addre
     finish(c, CONNECTOR_CONNECTED);
 }
 
-static void on_attempt(struct ev_loop *loop, ev_io *w, int revents)
+static void on_attempt(struct poll_watch *watch, int events)
 {
-    struct connector *c = w->data;
-    struct attempt *a = (struct attempt *)w;
+    struct attempt *a = (struct attempt *)watch;
+    struct connector *c = a->connector;
     int error_number = 0;
     socklen_t length = sizeof error_number;
 
-    /* An error makes the socket readable and writable: one that is only writable is connected. */
-    if (revents & EV_READ && getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error_number, &length) != 0)
+    if (events & POLLER_ENDED &&
+        getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error_number, &length) != 0)
         error_number = errno;
-    attempt_stop(c, a);
     if (error_number == 0) {
-        succeed(c, w->fd, &a->address);
+        attempt_stop(c, a);
+        c->watched = a;
+        c->events = events;
+        succeed(c, a->fd, &a->address);
     } else {
-        close(w->fd);
+        attempt_close(c, a);
         attempt_failed(c, stream_error_connect(error_number));
     }
     settle(c);
@@ -180,6 +192,20 @@ static bool bind_source(const struct connector *c, int fd, const struct ip_endpo
     }
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     return bind(fd, (const struct sockaddr *)&sa, endpoint_to_sockaddr(&source, &sa)) == 0;
+}
+
+static bool wait_for_answer(struct connector *c, struct attempt *a, int fd)
+{
+    poll_watch_init(&a->watch, on_attempt);
+    if (!c->poller || !poller_add(c->poller, &a->watch, fd)) {
+        errno = ENOMEM;
+        return false;
+    }
+    a->connector = c;
+    a->fd = fd;
+    a->running = true;
+    ev_ref(c->options.loop);
+    return true;
 }
 
 static void attempt_start(struct connector *c, const struct ip_endpoint *address)
@@ -205,15 +231,10 @@ static void attempt_start(struct connector *c, const struct ip_endpoint *address
         succeed(c, fd, address);
         return;
     }
-    if (errno != EINPROGRESS) {
-        attempt_failed(c, stream_error_connect(errno));
-        close(fd);
+    if (errno == EINPROGRESS && wait_for_answer(c, a, fd))
         return;
-    }
-    a->running = true;
-    ev_io_init(&a->io, on_attempt, fd, EV_READ | EV_WRITE);
-    a->io.data = c;
-    ev_io_start(c->options.loop, &a->io);
+    attempt_failed(c, stream_error_connect(errno));
+    close(fd);
 }
 
 /* The next address to try, the families in turn, IPv6 first. */
@@ -357,6 +378,7 @@ struct connector *connector_start(const struct connector_options *options,
     if (!c)
         return NULL;
     c->options = *options;
+    c->poller = options->poller ? poller_ref(options->poller) : poller_of(options->loop);
     c->port = port;
     c->fd = -1;
     c->capacity = capacity;
@@ -380,8 +402,12 @@ void connector_free(struct connector *c)
     if (!c)
         return;
     cancel_all(c);
-    if (c->fd >= 0)
+    if (c->fd >= 0) {
+        if (c->watched)
+            poller_remove(&c->watched->watch, -1);
         close(c->fd);
+    }
+    poller_unref(c->poller);
     free(c);
 }
 
@@ -401,12 +427,23 @@ enum connector_state connector_state(const struct connector *c)
     return c->state;
 }
 
-int connector_take_fd(struct connector *c)
+int connector_take_fd(struct connector *c, struct poll_watch *watch)
 {
     int fd = c->fd;
 
     c->fd = -1;
+    if (!c->watched)
+        return fd;
+    if (watch)
+        poller_move(&c->watched->watch, watch);
+    else
+        poller_remove(&c->watched->watch, fd);
     return fd;
+}
+
+int connector_events(const struct connector *c)
+{
+    return c->events;
 }
 
 const struct ip_endpoint *connector_address(const struct connector *c)

@@ -8,6 +8,7 @@
 #ifndef PAIRSOCKS_CONNECTOR_H
 #define PAIRSOCKS_CONNECTOR_H
 
+#include "streams/poller.h"
 #include "streams/resolver.h"
 
 #define CONNECTOR_ADDRESSES_MAX 16
@@ -25,6 +26,7 @@ struct connector_budget {
 
 struct connector_options {
     struct ev_loop *loop;                  /* borrowed, as all pointers here */
+    struct poller *poller;                 /* of the loop; NULL: it is looked for */
     struct resolver *resolver;             /* NULL: only literal addresses can be connected */
     struct connector_budget *budget;       /* NULL: no bound but CONNECTOR_AT_ONCE */
     bool ipv4_only;                        /* ask for A only: what SOCKS4a can reply */
@@ -59,8 +61,12 @@ void connector_expire(struct connector *connector);
 
 enum connector_state connector_state(const struct connector *connector);
 
-/* CONNECTED: hands over the non-blocking descriptor; the caller closes it. */
-int connector_take_fd(struct connector *connector);
+/* CONNECTED: hands over the non-blocking descriptor; the caller closes it. If it is watched by the poller
+ * already, `watch` is told from now on; NULL: it is not watched any more. */
+int connector_take_fd(struct connector *connector, struct poll_watch *watch);
+
+/* CONNECTED: what the poller has told of the descriptor so far, and will not tell again. */
+int connector_events(const struct connector *connector);
 
 /* The address that is connected, or else the last one that was tried; IP_NONE when none was. */
 const struct ip_endpoint *connector_address(const struct connector *connector);

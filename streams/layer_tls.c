@@ -438,6 +438,7 @@ static enum io tls_open(struct layer *layer)
     if (tls_flush(layer) == IO_ERROR)
         return IO_ERROR;
     layer->open_waits = layer->below->read_waits;
+    layer->holds = result == IO_AGAIN && tls->is_paused;
     return result;
 }
 
@@ -503,7 +504,11 @@ static enum io tls_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
     result = decrypt(tls, out, n, &got);
     if (buffer_waiting(&tls->out))
         tls_flush(layer); /* an answer; if it cannot be sent, writing says why */
-    layer->read_waits = tls->is_congested ? INTEREST_WRITE : layer->below->read_waits;
+    layer->read_waits = layer->below->read_waits;
+    if (tls->is_congested && layer->flush_waits)
+        layer->read_waits = INTEREST_WRITE;
+    else if (tls->is_congested)
+        tls->is_paused = true; /* what stood in the way is gone already */
     if (got) {
         layer->holds = result == IO_EOF || result == IO_ERROR || tls->is_paused ||
                        (result == IO_OK && (wolfSSL_pending(tls->ssl) || buffer_waiting(&tls->in)));

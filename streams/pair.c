@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -52,32 +53,53 @@ static bool waits_for_held(const struct stream_pair *pair)
     return pair->interest & INTEREST_READ && pair->read_status == STREAM_OPEN;
 }
 
-/* The only place that arms watchers. */
+static void fail(struct stream_pair *pair, struct stream_error error)
+{
+    stream_error_keep_first(&pair->error, error);
+    set_state(pair, PAIR_ERROR);
+}
+
+/* What is waited for now. */
+static int waits(const struct stream_pair *pair)
+{
+    int events;
+
+    if (!pair->top || pair->state == PAIR_ERROR)
+        return INTEREST_NONE;
+    if (pair->opens_layer)
+        events = pair->top->open_waits;
+    else
+        events = (pair->interest & INTEREST_READ ? pair->top->read_waits : 0) |
+                 (pair->interest & INTEREST_WRITE ? pair->top->write_waits : 0);
+    return events | flush_waits(pair);
+}
+
+/* While something is waited for the loop has something to do. */
+static void set_watched(struct stream_pair *pair, int events)
+{
+    if (!pair->watched && events)
+        ev_ref(pair->loop);
+    else if (pair->watched && !events)
+        ev_unref(pair->loop);
+    pair->watched = (uint8_t)events;
+}
+
+/* The only place that watches: says to the poller what the next turn is to bring. */
 static void watch(struct stream_pair *pair)
 {
-    int events = 0;
+    int events = waits(pair);
+    bool is_due = events & pair->ready || waits_for_held(pair);
 
-    if (pair->top && pair->state != PAIR_ERROR) {
-        if (pair->opens_layer)
-            events = pair->top->open_waits;
-        else
-            events = (pair->interest & INTEREST_READ ? pair->top->read_waits : 0) |
-                     (pair->interest & INTEREST_WRITE ? pair->top->write_waits : 0);
-        events |= flush_waits(pair);
+    if (events && !poll_watch_is_added(&pair->watch) && pair->tcp.fd >= 0 &&
+        !poller_add(pair->poller, &pair->watch, pair->tcp.fd)) {
+        fail(pair, stream_error_read(errno));
+        is_due = true;
     }
-    if (waits_for_held(pair)) {
-        if (!ev_is_active(&pair->held))
-            ev_timer_start(pair->loop, &pair->held);
-    } else if (ev_is_active(&pair->held)) {
-        ev_timer_stop(pair->loop, &pair->held);
-    }
-    if (events == (ev_is_active(&pair->io) ? pair->io.events & (EV_READ | EV_WRITE) : 0))
-        return;
-    ev_io_stop(pair->loop, &pair->io);
-    if (!events)
-        return;
-    ev_io_modify(&pair->io, events);
-    ev_io_start(pair->loop, &pair->io);
+    set_watched(pair, events);
+    if (is_due)
+        poller_again(pair->poller, &pair->watch);
+    else
+        poller_not_again(&pair->watch);
 }
 
 /* After whatever may have left bytes in a layer. */
@@ -88,6 +110,19 @@ static void watch_flush(struct stream_pair *pair)
 }
 
 static void open_layer(struct stream_pair *pair);
+
+/* A call has found that it has to wait. What comes next is told by an edge; but that the peer has ended
+ * was told already, and what lies behind an urgent byte will not be. */
+static void not_ready(struct stream_pair *pair, int events)
+{
+    if (pair->has_ended)
+        events &= ~INTEREST_READ;
+    else if (events & INTEREST_READ && pair->is_urgent) {
+        pair->is_urgent = false;
+        events &= ~INTEREST_READ;
+    }
+    pair->ready &= (uint8_t)~events;
+}
 
 static void flush(struct stream_pair *pair)
 {
@@ -100,33 +135,29 @@ static void flush(struct stream_pair *pair)
     watch(pair);
 }
 
-static void on_ready(struct ev_loop *loop, ev_io *w, int revents)
+static void note_events(struct stream_pair *pair, int events)
 {
-    struct stream_pair *pair = w->data;
-
-    (void)loop;
-    pair->ready |= (uint8_t)(revents & (EV_READ | EV_WRITE));
-    if (pair->opens_layer) {
-        open_layer(pair);
-        if (pair->opens_layer)
-            return;
-    } else if (flush_waits(pair) & revents) {
-        flush(pair);
-    }
-    pair->on_event(pair);
+    pair->ready |= (uint8_t)(events & (INTEREST_READ | INTEREST_WRITE));
+    pair->has_ended |= (events & POLLER_ENDED) != 0;
+    pair->is_urgent |= (events & POLLER_URGENT) != 0;
 }
 
-static void on_held(struct ev_loop *loop, ev_timer *w, int revents)
+static void on_ready(struct poll_watch *w, int events)
 {
-    struct stream_pair *pair = w->data;
+    struct stream_pair *pair =
+        (struct stream_pair *)((char *)w - offsetof(struct stream_pair, watch));
 
-    (void)loop;
-    (void)revents;
-    pair->ready |= INTEREST_READ;
+    note_events(pair, events);
+    if (waits_for_held(pair))
+        pair->ready |= INTEREST_READ;
+    else if (!(pair->watched & pair->ready) && pair->state != PAIR_ERROR)
+        return;
     if (pair->opens_layer) {
         open_layer(pair);
         if (pair->opens_layer)
             return;
+    } else if (flush_waits(pair) & pair->ready) {
+        flush(pair);
     }
     pair->on_event(pair);
 }
@@ -135,10 +166,21 @@ void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on
 {
     *pair = (struct stream_pair){.loop = loop, .on_event = on_event, .should_close = true};
     pair->tcp.fd = -1;
-    ev_init(&pair->io, on_ready);
-    pair->io.data = pair;
-    ev_timer_init(&pair->held, on_held, 0., 0.);
-    pair->held.data = pair;
+    poll_watch_init(&pair->watch, on_ready);
+}
+
+void pair_use_poller(struct stream_pair *pair, struct poller *poller)
+{
+    pair->poller = poller;
+}
+
+static bool have_poller(struct stream_pair *pair)
+{
+    if (!pair->poller) {
+        pair->poller = poller_of(pair->loop);
+        pair->holds_poller = pair->poller != NULL;
+    }
+    return pair->poller != NULL;
 }
 
 void pair_inherited_no_delay(struct stream_pair *pair)
@@ -157,13 +199,13 @@ static void adopt(struct stream_pair *pair, int fd, bool no_delay, bool should_c
     pair->top = &pair->tcp.layer;
     pair->should_close = should_close;
     pair->ready = INTEREST_WRITE;
-    ev_io_set(&pair->io, fd, EV_NONE);
+    pair->has_ended = pair->is_urgent = false;
     set_state(pair, PAIR_CONNECTED);
 }
 
 bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer, bool should_close)
 {
-    if (!may_open(pair))
+    if (!may_open(pair) || !have_poller(pair))
         return false;
     pair->error = (struct stream_error){0};
     pair->peer = *peer;
@@ -171,10 +213,10 @@ bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer
     return true;
 }
 
-static void fail(struct stream_pair *pair, struct stream_error error)
+static void adopt_connected(struct stream_pair *pair, struct connector *connector)
 {
-    stream_error_keep_first(&pair->error, error);
-    set_state(pair, PAIR_ERROR);
+    adopt(pair, connector_take_fd(connector, &pair->watch), false, pair->should_close);
+    note_events(pair, connector_events(connector));
 }
 
 /* Takes over what the connector found, if it has finished. */
@@ -187,7 +229,7 @@ static void take_result(struct stream_pair *pair)
         return;
     pair->connector = NULL;
     if (connector_state(connector) == CONNECTOR_CONNECTED)
-        adopt(pair, connector_take_fd(connector), false, pair->should_close);
+        adopt_connected(pair, connector);
     else
         fail(pair, *connector_error(connector));
     connector_free(connector);
@@ -207,9 +249,10 @@ bool pair_connect(struct stream_pair *pair, const struct connector_options *opti
 {
     struct connector_options ours = *options;
 
-    if (!may_open(pair))
+    if (!may_open(pair) || !have_poller(pair))
         return false;
     ours.loop = pair->loop;
+    ours.poller = pair->poller;
     ours.finished = on_connector;
     ours.context = pair;
     pair->error = (struct stream_error){0};
@@ -250,6 +293,7 @@ static void open_layer(struct stream_pair *pair)
         stop_opening(pair);
         break;
     case IO_AGAIN:
+        not_ready(pair, pair->top->open_waits);
         watch(pair);
         break;
     case IO_EOF:
@@ -346,7 +390,7 @@ static bool may_read(struct stream_pair *pair, enum io *ret_answer)
 static enum io after_read(struct stream_pair *pair, enum io result, bool drained)
 {
     if (result == IO_AGAIN || (drained && !pair->top->holds))
-        pair->ready &= (uint8_t)~pair->top->read_waits;
+        not_ready(pair, pair->top->read_waits);
     else if (result == IO_EOF)
         pair->read_status = STREAM_AT_END;
     else if (result == IO_ERROR)
@@ -486,8 +530,8 @@ bool pair_is_dead(const struct stream_pair *pair)
 
 void pair_close(struct stream_pair *pair)
 {
-    ev_io_stop(pair->loop, &pair->io);
-    ev_timer_stop(pair->loop, &pair->held);
+    set_watched(pair, INTEREST_NONE);
+    poller_remove(&pair->watch, pair->should_close ? -1 : pair->tcp.fd);
     pair->opens_layer = false;
     pair->interest = INTEREST_NONE;
     connector_free(pair->connector);
@@ -497,6 +541,11 @@ void pair_close(struct stream_pair *pair)
     if (pair->tcp.fd >= 0 && pair->should_close)
         close(pair->tcp.fd);
     pair->tcp.fd = -1;
+    if (pair->holds_poller) {
+        poller_unref(pair->poller);
+        pair->poller = NULL;
+        pair->holds_poller = false;
+    }
     set_state(pair, pair->state == PAIR_ERROR ? PAIR_ERROR : PAIR_CLOSED);
 }
 

@@ -22,18 +22,22 @@ typedef void pair_callback(struct stream_pair *pair);
 struct stream_pair {
     struct ev_loop *loop; /* borrowed */
     pair_callback *on_event;
-    struct layer *top;    /* owned chain; its bottom is `tcp` or a layer that a test pushed */
-    struct layer_tcp tcp; /* fd is owned while should_close; -1 = none */
-    ev_io io;
-    ev_timer held;               /* at 0: the loop's next turn reads what a layer holds */
+    struct layer *top;     /* owned chain; its bottom is `tcp` or a layer that a test pushed */
+    struct layer_tcp tcp;  /* fd is owned while should_close; -1 = none */
+    struct poller *poller; /* of the loop; a reference, while `holds_poller` */
+    struct poll_watch watch;
     struct connector *connector; /* owned while it is being opened */
     struct stream_error error;
-    uint8_t state;           /* enum pair_state; set by one function */
-    uint8_t read_status;     /* enum stream_status */
-    uint8_t write_status;    /* enum stream_status */
-    uint8_t ready;           /* enum interest: what the descriptor may be ready for */
-    uint8_t interest;        /* enum interest: of the last pair_want() */
-    bool opens_layer;        /* its top layer is being opened */
+    uint8_t state;        /* enum pair_state; set by one function */
+    uint8_t read_status;  /* enum stream_status */
+    uint8_t write_status; /* enum stream_status */
+    uint8_t ready;        /* enum interest: what the descriptor may be ready for */
+    uint8_t interest;     /* enum interest: of the last pair_want() */
+    uint8_t watched;      /* enum interest: what is waited for; an event of nothing else is told */
+    bool opens_layer;     /* its top layer is being opened */
+    bool holds_poller;
+    bool has_ended;          /* the descriptor: reading goes on until it finds the end, or why */
+    bool is_urgent;          /* a read may stop before an urgent byte although more is there */
     bool should_close;       /* close the descriptor with the pair ("should close native socket") */
     struct ip_endpoint peer; /* the address connected to, or last tried; IP_NONE if unknown */
 };
@@ -41,9 +45,12 @@ struct stream_pair {
 /* INITIALIZED, both directions NOT_OPEN; should_close. */
 void pair_init(struct stream_pair *pair, struct ev_loop *loop, pair_callback *on_event);
 
+/* The loop's poller, borrowed, for who knows it: it need not be looked for then. After pair_init(). */
+void pair_use_poller(struct stream_pair *pair, struct poller *poller);
+
 /* Takes a connected, non-blocking stream socket: CONNECTED, both directions OPEN. `should_close`:
  * whether closing the pair closes it. False, with nothing changed, when the pair is CONNECTED or
- * being opened. */
+ * being opened, or without memory. */
 bool pair_adopt(struct stream_pair *pair, int fd, const struct ip_endpoint *peer,
                 bool should_close);
 
@@ -116,7 +123,7 @@ void pair_want(struct stream_pair *pair, enum interest interest);
 
 static inline bool pair_is_watched(const struct stream_pair *pair)
 {
-    return pair->io.active != 0; /* ev_is_active() takes no const */
+    return pair->watched != 0;
 }
 
 /* The real local address of the connection (BND.ADDR); IP_NONE when unknown. */

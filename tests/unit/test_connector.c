@@ -76,7 +76,7 @@ Test(connector, connects_and_hands_over_the_descriptor)
     run_to_the_end(&outcome, c);
     cr_assert_eq(connector_state(c), CONNECTOR_CONNECTED);
     cr_assert(endpoint_equal(connector_address(c), &bound));
-    fd = connector_take_fd(c);
+    fd = connector_take_fd(c, NULL);
     cr_assert_geq(fd, 0);
     connector_free(c);
     cr_assert_eq(send(fd, "x", 1, MSG_NOSIGNAL), 1);

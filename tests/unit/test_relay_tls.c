@@ -172,7 +172,7 @@ Test(relay_tls, a_cut_client_is_a_failure_and_not_an_end)
         ev_run(client.loop, EVRUN_ONCE);
     shutdown(client.tcp.fd, SHUT_RDWR);
     for (int turn = 0; turn < 1000 && !failed; turn++) {
-        ev_feed_event(client.loop, &back.io, EV_READ);
+        back.on_event(&back);
         ev_run(client.loop, EVRUN_NOWAIT);
     }
     cr_assert(failed);
