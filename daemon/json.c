@@ -223,6 +223,11 @@ void json_return(struct json *json, struct json_mark mark)
     json->has_value = mark.has_value;
 }
 
+size_t json_room(const struct json *json)
+{
+    return json->is_short ? 0 : json->max - json->length;
+}
+
 const char *json_text(struct json *json, size_t *ret_length)
 {
     if (!make_room(json, 0))

@@ -56,6 +56,9 @@ struct json_mark {
 struct json_mark json_mark(const struct json *json);
 void json_return(struct json *json, struct json_mark mark);
 
+/* Bytes that find a place still, as far as the bound goes; 0 once something has found none. */
+size_t json_room(const struct json *json);
+
 /* What was written, borrowed, without a newline and with a '\0' behind it. NULL: it met its bound, or there
  * was no memory. */
 const char *json_text(struct json *json, size_t *ret_length);

@@ -175,3 +175,16 @@ Test(json, what_finds_no_place_can_be_taken_back)
     json_end_array(&json);
     expect(&json, "[\"abc\",1]");
 }
+
+Test(json, room_is_what_the_bound_leaves)
+{
+    struct json json;
+
+    json_init(&json, 10);
+    cr_assert_eq(json_room(&json), 10);
+    json_string(&json, NULL, "abc");
+    cr_assert_eq(json_room(&json), 5);
+    json_string(&json, NULL, "abc");
+    cr_assert_eq(json_room(&json), 0);
+    json_done(&json);
+}
