@@ -216,6 +216,8 @@ void config_unref(struct config *config)
     free(config->group);
     free(config->chroot);
     free(config->nameservers);
+    free(config->control);
+    free(config->control_group);
     free(config->log_file);
     free(config->file);
     free(config);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #define CONFIG_DEFAULT_FILE "/etc/pairsocks/pairsocks.ini"
+#define CONFIG_DEFAULT_CONTROL "/run/pairsocks/control"
 #define CONFIG_WORKERS_MAX 256
 #define CONFIG_WORKERS_AUTO 0
 
@@ -237,6 +238,8 @@ struct config {
     int64_t drain_timeout; /* ms */
     int64_t max_files;     /* 0: as many as the hard limit allows */
     int64_t auth_cache;    /* ms; how long a good login is remembered */
+    char *control;         /* NULL: CONFIG_DEFAULT_CONTROL, if it can be had; "": none */
+    char *control_group;   /* NULL: that of the daemon */
     struct config_listener *listeners;
     unsigned listener_count;
     struct config_certificate *certificates;

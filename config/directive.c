@@ -62,8 +62,9 @@ const struct directive directives[] = {
     {DAEMON("drain_timeout", drain_timeout), .type = &type_duration, RANGE(0, DAY), .by_default = "30s"},
     {DAEMON("max_files", max_files), .type = &type_number, RANGE(64, INT32_MAX), .unset = "auto"},
     {DAEMON("auth_cache", auth_cache), .type = &type_duration, RANGE(0, DAY), .by_default = "60s"},
-    LATER(SECTION_DAEMON, "control"), LATER(SECTION_DAEMON, "control_group"), LATER(SECTION_DAEMON, "status"),
-    LATER(SECTION_DAEMON, "status_hosts"), LATER(SECTION_DAEMON, "status_token_file"), LATER(SECTION_DAEMON, "pac"),
+    {DAEMON("control", control), .type = &type_control, .unset = CONFIG_DEFAULT_CONTROL, .accepts = "none, an absolute path"},
+    {DAEMON("control_group", control_group), .type = &type_account, .unset = "none", .accepts = "a group's name or number"},
+    LATER(SECTION_DAEMON, "status"), LATER(SECTION_DAEMON, "status_hosts"), LATER(SECTION_DAEMON, "status_token_file"), LATER(SECTION_DAEMON, "pac"),
 
     {RECORD(SECTION_LISTENER, "listen"), .type = &type_listen, .is_list = true, .is_required = true,
      .accepts = "ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH"},

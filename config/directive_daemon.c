@@ -1,8 +1,13 @@
-/* directive_daemon.c - the types that only [daemon] has: where the log goes, and name servers. */
+/* directive_daemon.c - the types that only [daemon] has: where the log goes, name servers, and the control
+ * socket. */
 #include "config/directive_type.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+/* What sockaddr_un takes, with a `.` and a process number while it is being bound. */
+enum { CONTROL_PATH_MAX = 99 };
 
 /* The field is the configuration itself: a target may have a path. */
 static bool parse_log_target(const struct directive *d, void *field, struct directive_input *input)
@@ -73,4 +78,30 @@ static bool parse_nameserver(const struct directive *d, void *field, struct dire
 const struct directive_type type_nameservers = {
     .parse = parse_nameserver,
     .format = directive_format_joined,
+};
+
+/* `none` is a text as well, the empty one: nothing is the default's path. */
+static bool parse_control(const struct directive *d, void *field, struct directive_input *input)
+{
+    if (strcasecmp(input->text, "none") == 0)
+        input->text = "";
+    else if (*input->text != '/')
+        input->wrong = "the path must begin with `/`";
+    else if (strlen(input->text) > CONTROL_PATH_MAX)
+        input->wrong = "the path is too long for a unix socket (at most 99 bytes)";
+    return !input->wrong && directive_store_text(field, input);
+}
+
+static void format_control(const struct directive *d, const void *field,
+                           struct directive_output *output)
+{
+    const char *text = *(char *const *)field;
+
+    if (text)
+        directive_put(output, "%s", *text ? text : "none");
+}
+
+const struct directive_type type_control = {
+    .parse = parse_control,
+    .format = format_control,
 };

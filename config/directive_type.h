@@ -74,7 +74,7 @@ void directive_format_target(const struct directive *directive, const void *fiel
 extern const struct directive_type type_listen;
 
 /* directive_daemon.c: what only [daemon] has */
-extern const struct directive_type type_log_target, type_nameservers;
+extern const struct directive_type type_log_target, type_nameservers, type_control;
 
 /* directive_upstream.c: what only upstreams have */
 extern const struct directive_type type_servers, type_service, type_credential, type_check;

@@ -3,11 +3,31 @@
 #define PAIRSOCKS_CONTROL_MACHINE_H
 
 #include "daemon/control_plane.h"
+#include "daemon/control_socket.h"
+#include "daemon/inspect.h"
 #include "daemon/serving.h"
+
+#include <time.h>
+
+/* What came of a reload. */
+struct reload_outcome {
+    bool is_in_force;
+    const char *errors; /* lines, as --check writes them; "" if it is in force */
+    const char *notes;  /* lines: what could not change, or would be better otherwise */
+};
+
+/* Somebody who wants to know that; the asker's, until `done` was called. */
+struct reload_waiter {
+    struct reload_waiter *next;
+    void (*done)(void *context, const struct reload_outcome *outcome);
+    void *context;
+};
 
 struct control_plane {
     struct ev_loop *loop;
     struct serving serving;
+    struct inspector *inspector;
+    struct control_socket *control;
     const char *file;      /* borrowed from the command line; NULL: none was given or found */
     int folder;            /* that the file is in, beyond the reach of a chroot; -1 = none needed */
     char *name;            /* of the file there; owned; NULL = none needed */
@@ -16,6 +36,11 @@ struct control_plane {
     bool is_applying;      /* until they have: a plan that is not taken up yet holds its sockets */
     bool is_ready;         /* they have taken up the first one */
     bool reload_again;     /* asked for in the meantime */
+    struct reload_waiter *waiters; /* for what is being applied */
+    struct reload_waiter *waiters_again;
+    char *notes;                /* on what is being applied; owned */
+    int64_t started, loaded;    /* the daemon, and the configuration that is in force; Unix time */
+    struct timespec started_at; /* the same, of the clock that never goes back */
     bool draining;
     ev_signal term, interrupt, hangup;
     ev_async worker_ended, worker_serves;
@@ -30,11 +55,28 @@ bool control_open_folder(struct control_plane *cp, const struct config *config);
  * the workers still take up the one before, it is done afterwards; while the daemon drains, not at all. */
 void control_reload(struct control_plane *cp);
 
+/* The same for somebody who waits for the outcome of his own reload: of the one that begins now, or after
+ * the one that is under way. `done` is called once, perhaps before this returns. */
+void control_reload_for(struct control_plane *cp, struct reload_waiter *waiter);
+
+/* No worker takes anything up any more: who waits for a reload is told so. */
+void control_end_reloads(struct control_plane *cp);
+
+/* He does not wait any more. The reload goes on. */
+void control_forget_waiter(struct control_plane *cp, struct reload_waiter *waiter);
+
 /* control_reload.c: everything of `change` takes effect; control_follows() when the workers serve it. */
 void control_apply(struct control_plane *cp, struct serving_change *change);
 
 /* control_reload.c: all workers serve what was applied last. */
 void control_follows(struct control_plane *cp);
+
+/* control_command.c: somebody asks for something by the control socket. */
+void control_request(void *context, struct control_client *client, char *line);
+
+/* control_command.c: the members of an object that say how the daemon is: pid, state, uptime_ms, started,
+ * workers, file, loaded, log_level, sessions, max_sessions, listeners. */
+void control_describe(const struct control_plane *cp, struct json *json);
 
 /* control_plane.c: no new connections; it ends with the last session, or by `drain_timeout`. Harmless
  * while it drains already. */

@@ -64,6 +64,7 @@ void control_stop(struct control_plane *cp)
 {
     cp->draining = true; /* a SIGTERM that is handled after a SIGINT takes nothing back */
     log_message(LOG_LEVEL_NOTICE, "stop", "stopping at once");
+    control_end_reloads(cp);
     workers_command(&cp->serving.workers, WORKER_STOP);
 }
 
@@ -86,6 +87,7 @@ void control_drain(struct control_plane *cp)
     cp->draining = true;
     log_message(LOG_LEVEL_NOTICE, "drain", "no new connections; sessions may finish within %lld ms",
                 (long long)drain_timeout);
+    control_end_reloads(cp);
     workers_command(&cp->serving.workers, WORKER_DRAIN);
     ev_timer_set(&cp->drain_deadline, (double)drain_timeout / 1000., 0.);
     ev_timer_start(cp->loop, &cp->drain_deadline);
@@ -170,12 +172,55 @@ static bool start_workers(struct control_plane *cp)
     return started;
 }
 
+/* What is told to somebody else by a reload is in the log at the start. */
+static bool prepare(struct control_plane *cp, struct config *config, struct serving_change *ret)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *told = open_memstream(&text, &size);
+    bool prepared;
+
+    if (!told) {
+        log_message(LOG_LEVEL_ERROR, "start", "no memory");
+        config_unref(config);
+        return false;
+    }
+    prepared = serving_prepare(&cp->serving, config, told, ret);
+    fclose(told);
+    free(text);
+    return prepared;
+}
+
+/* The socket for commands, and who answers them. */
+static bool open_control(struct control_plane *cp, const struct config *config,
+                         struct control_socket_change *ret)
+{
+    const struct privileges *privileges = &cp->serving.privileges;
+    char *text = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&text, &size);
+    bool opened;
+
+    cp->inspector = inspector_new(cp->loop, &cp->serving.workers);
+    cp->control = control_socket_new(cp->loop, privileges->confines, control_request, cp);
+    opened = errors && cp->inspector && cp->control &&
+             control_socket_prepare(cp->control, config, privileges, errors, ret);
+    if (errors)
+        fclose(errors);
+    if (!opened)
+        log_message(LOG_LEVEL_ERROR, "start", "%.*s", (int)strcspn(text, "\n"),
+                    *text ? text : "no memory");
+    free(text);
+    return opened;
+}
+
 /* Workers, sockets, and then no more rights than the user has. */
 static bool start(struct control_plane *cp, struct config *config)
 {
     unsigned count =
         config->workers == CONFIG_WORKERS_AUTO ? cpus_allowed() : (unsigned)config->workers;
     struct serving *serving = &cp->serving;
+    struct control_socket_change control = {.fd = -1};
     struct serving_change change;
     bool ready;
 
@@ -190,23 +235,28 @@ static bool start(struct control_plane *cp, struct config *config)
         return false;
     }
     descriptors_divide(&serving->workers, config);
-    if (!serving_prepare(serving, config, &change))
+    if (!prepare(cp, config, &change))
         return false;
     watch(cp);
-    if (!control_open_folder(cp, change.snapshot->config) ||
+    if (!open_control(cp, change.snapshot->config, &control) ||
+        !control_open_folder(cp, change.snapshot->config) ||
         !privileges_drop(&serving->privileges) || !start_workers(cp)) {
+        control_socket_discard(&control);
         serving_discard(serving, &change);
         return false;
     }
     unreadable_tell(change.snapshot->config);
+    control_socket_apply(cp->control, &control);
     control_apply(cp, &change);
     return true;
 }
 
 int control_plane_run(struct config *config, const char *file)
 {
-    struct control_plane cp = {.file = file, .folder = -1};
+    struct control_plane cp = {.file = file, .folder = -1, .started = (int64_t)time(NULL)};
     int status = 1;
+
+    clock_gettime(CLOCK_MONOTONIC, &cp.started_at);
 
     cp.loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (!cp.loop) {
@@ -220,12 +270,15 @@ int control_plane_run(struct config *config, const char *file)
         log_message(LOG_LEVEL_NOTICE, "end", "all sessions have ended");
         status = 0;
     }
+    control_socket_free(cp.control);
     workers_done(&cp.serving.workers);
+    inspector_free(cp.inspector);
     serving_done(&cp.serving);
     ignore_signals(&cp);
     ev_loop_destroy(cp.loop);
     if (cp.folder >= 0)
         close(cp.folder);
     free(cp.name);
+    free(cp.notes);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool same_text(const char *a, const char *b)
@@ -15,7 +16,7 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* What a running daemon cannot change. */
-static void tell_of_restart(const struct config *before, const struct config *now)
+static void tell_of_restart(const struct config *before, const struct config *now, FILE *notes)
 {
     const struct {
         const char *key;
@@ -28,20 +29,24 @@ static void tell_of_restart(const struct config *before, const struct config *no
         {"chroot", !same_text(before->chroot, now->chroot)},
     };
 
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (keys[i].differs)
-            log_message(LOG_LEVEL_WARNING, "reload", "[daemon] %s has changed: it needs a restart",
-                        keys[i].key);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (!keys[i].differs)
+            continue;
+        log_message(LOG_LEVEL_WARNING, "reload", "[daemon] %s has changed: it needs a restart",
+                    keys[i].key);
+        fprintf(notes, "[daemon] %s has changed: it needs a restart\n", keys[i].key);
+    }
 }
 
 /* One record for each line. */
-static void log_lines(char *text)
+static void log_lines(const char *text)
 {
-    char *rest = text, *line;
+    while (*text) {
+        size_t n = strcspn(text, "\n");
 
-    while (rest && (line = strsep(&rest, "\n")))
-        if (*line)
-            log_message(LOG_LEVEL_ERROR, "reload", "%s", line);
+        log_message(LOG_LEVEL_ERROR, "reload", "%.*s", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
 }
 
 /* From inside a chroot the file is opened by way of its folder, which was opened before. */
@@ -92,66 +97,166 @@ bool control_open_folder(struct control_plane *cp, const struct config *config)
     return cp->folder >= 0;
 }
 
-/* Everything that may fail. False: nothing has changed, and `errors` or the log says why. */
-static bool prepare(struct control_plane *cp, FILE *errors, struct log_change **ret_log,
-                    struct serving_change *ret)
+/* All that takes effect at once. */
+struct change {
+    struct log_change *log;
+    struct control_socket_change control;
+    struct serving_change serving;
+};
+
+/* What is said of a reload, line by line. */
+struct account {
+    FILE *errors; /* to be logged */
+    FILE *told;   /* errors that were logged already */
+    FILE *notes;
+};
+
+/* Everything that may fail. False: nothing has changed, and the account says why. */
+static bool prepare(struct control_plane *cp, const struct account *account, struct change *ret)
 {
-    struct config *config = load(cp, errors);
+    struct serving *serving = &cp->serving;
+    struct config *config = load(cp, account->errors);
 
     if (!config)
         return false;
-    tell_of_restart(cp->serving.snapshot->config, config);
-    *ret_log = log_prepare(config, errors);
-    if (!*ret_log) {
-        config_unref(config);
-        return false;
-    }
-    if (!serving_prepare(&cp->serving, config, ret)) {
-        log_discard(*ret_log);
-        return false;
-    }
-    return true;
+    ret->log = log_prepare(config, account->errors);
+    if (!ret->log)
+        goto out;
+    if (!control_socket_prepare(cp->control, config, &serving->privileges, account->errors,
+                                &ret->control))
+        goto out_log;
+    tell_of_restart(serving->snapshot->config, config, account->notes);
+    if (serving_prepare(serving, config, account->told, &ret->serving))
+        return true;
+    config = NULL; /* it was taken over */
+    control_socket_discard(&ret->control);
+out_log:
+    log_discard(ret->log);
+out:
+    config_unref(config);
+    return false;
 }
 
 void control_apply(struct control_plane *cp, struct serving_change *change)
 {
     atomic_store(&cp->following, cp->serving.workers.count);
     cp->is_applying = true;
+    cp->loaded = (int64_t)time(NULL);
     serving_apply(&cp->serving, change);
 }
 
-static bool reload(struct control_plane *cp)
+static void answer(struct reload_waiter *waiters, const struct reload_outcome *outcome)
 {
-    struct serving_change change;
-    struct log_change *log;
-    char *text = NULL;
-    size_t size;
-    FILE *errors = open_memstream(&text, &size);
-    bool prepared = errors && prepare(cp, errors, &log, &change);
+    while (waiters) {
+        struct reload_waiter *next = waiters->next;
 
-    if (errors)
-        fclose(errors);
-    log_lines(text);
-    free(text);
-    if (!prepared)
-        return false;
-    log_apply(log);
-    control_apply(cp, &change);
-    return true;
+        waiters->done(waiters->context, outcome);
+        waiters = next;
+    }
+}
+
+/* The lists may change while they are answered. */
+static struct reload_waiter *take(struct reload_waiter **list)
+{
+    struct reload_waiter *waiters = *list;
+
+    *list = NULL;
+    return waiters;
+}
+
+static void apply(struct control_plane *cp, struct change *change)
+{
+    log_apply(change->log);
+    control_socket_apply(cp->control, &change->control);
+    control_apply(cp, &change->serving);
+}
+
+static void refuse(struct control_plane *cp, const char *errors, const char *told)
+{
+    struct reload_outcome outcome = {.errors = *errors ? errors : told, .notes = ""};
+
+    log_lines(errors);
+    log_reopen(); /* asked for, and harmless */
+    log_message(LOG_LEVEL_ERROR, "reload_failed", "the configuration before stays in force");
+    answer(take(&cp->waiters), &outcome);
+}
+
+static void reload(struct control_plane *cp)
+{
+    char *errors = NULL, *told = NULL, *notes = NULL;
+    size_t sizes[3];
+    struct account account = {
+        .errors = open_memstream(&errors, &sizes[0]),
+        .told = open_memstream(&told, &sizes[1]),
+        .notes = open_memstream(&notes, &sizes[2]),
+    };
+    FILE *const files[] = {account.errors, account.told, account.notes};
+    bool has_memory = account.errors && account.told && account.notes;
+    struct change change;
+    bool prepared = has_memory && prepare(cp, &account, &change);
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (files[i])
+            fclose(files[i]);
+    if (prepared)
+        apply(cp, &change);
+    else if (has_memory)
+        refuse(cp, errors, told);
+    else
+        refuse(cp, "no memory\n", "");
+    free(errors);
+    free(told);
+    free(cp->notes);
+    cp->notes = notes;
+}
+
+static void add(struct reload_waiter **list, struct reload_waiter *waiter)
+{
+    if (!waiter)
+        return;
+    waiter->next = *list;
+    *list = waiter;
+}
+
+void control_end_reloads(struct control_plane *cp)
+{
+    const struct reload_outcome outcome = {.errors = "the daemon drains\n", .notes = ""};
+
+    cp->reload_again = false;
+    answer(take(&cp->waiters), &outcome);
+    answer(take(&cp->waiters_again), &outcome);
+}
+
+void control_reload_for(struct control_plane *cp, struct reload_waiter *waiter)
+{
+    bool later = cp->is_applying && !cp->draining;
+
+    add(later ? &cp->waiters_again : &cp->waiters, waiter);
+    if (cp->draining)
+        control_end_reloads(cp);
+    else if (later)
+        cp->reload_again = true;
+    else
+        reload(cp);
 }
 
 void control_reload(struct control_plane *cp)
 {
-    if (cp->draining)
-        return;
-    if (cp->is_applying) {
-        cp->reload_again = true;
-        return;
-    }
-    if (!reload(cp)) {
-        log_reopen(); /* asked for, and harmless */
-        log_message(LOG_LEVEL_ERROR, "reload_failed", "the configuration before stays in force");
-    }
+    control_reload_for(cp, NULL);
+}
+
+static void forget(struct reload_waiter **list, const struct reload_waiter *waiter)
+{
+    while (*list && *list != waiter)
+        list = &(*list)->next;
+    if (*list)
+        *list = waiter->next;
+}
+
+void control_forget_waiter(struct control_plane *cp, struct reload_waiter *waiter)
+{
+    forget(&cp->waiters, waiter);
+    forget(&cp->waiters_again, waiter);
 }
 
 static void say_ready(struct control_plane *cp)
@@ -164,8 +269,11 @@ static void say_ready(struct control_plane *cp)
     log_started();
 }
 
+/* It is in force: who waits for it knows, and who came too late for it begins the next one. */
 void control_follows(struct control_plane *cp)
 {
+    struct reload_outcome outcome = {.is_in_force = true, .errors = ""};
+
     if (!cp->is_applying)
         return;
     cp->is_applying = false;
@@ -174,8 +282,11 @@ void control_follows(struct control_plane *cp)
                     cp->file ? cp->file : "the built-in default");
     else
         say_ready(cp);
-    if (cp->reload_again) {
-        cp->reload_again = false;
-        control_reload(cp);
-    }
+    outcome.notes = cp->notes ? cp->notes : "";
+    answer(take(&cp->waiters), &outcome);
+    if (!cp->reload_again)
+        return;
+    cp->reload_again = false;
+    cp->waiters = take(&cp->waiters_again);
+    reload(cp);
 }

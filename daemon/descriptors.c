@@ -1,6 +1,7 @@
 /* descriptors.c - counting descriptors before anybody needs them. */
 #include "daemon/descriptors.h"
 
+#include "daemon/control_client.h"
 #include "daemon/health.h"
 #include "daemon/log.h"
 
@@ -9,10 +10,10 @@
 #include <sys/resource.h>
 
 /* What the daemon needs for itself besides sessions: the standard ones, the log, signals,
- * reload; for each worker its loop, questions to DNS, and a peer that comes to an open port; for each worker and address a socket
+ * reload, the control socket and its clients; for each worker its loop, questions to DNS, and a peer that comes to an open port; for each worker and address a socket
  * and a reserve, and as much again while a reload has opened the next ones. */
 enum {
-    FILES_FIXED = 32,
+    FILES_FIXED = 32 + 2 + CONTROL_CLIENTS_MAX,
     FILES_A_WORKER = 9,
     FILES_A_LISTENER = 4,
     FILES_A_PIPE = 2,

@@ -2,6 +2,8 @@
  * tried instead. */
 #include "daemon/dial_machine.h"
 
+#include <time.h>
+
 /* RFC 9110, 15.5.2 and 15.5.8: it wants other credentials. The first is not a proxy's to say, and some
  * say it. */
 enum { STATUS_UNAUTHORIZED = 401, STATUS_PROXY_AUTHENTICATION = 407 };
@@ -68,6 +70,7 @@ void dial_hop_failed(struct dial *d, unsigned hop, struct upstream_server *told,
                      struct stream_error error)
 {
     dial_keep_error(d, told, error, false);
+    upstream_server_note_error(d->path->servers[hop], error, time(NULL));
     upstream_server_failed(d->path->servers[hop], *d->options.now);
     replace(d, hop);
 }

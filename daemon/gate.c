@@ -90,3 +90,18 @@ void gate_count(struct gate *gate, enum gate_refusal why)
 {
     atomic_fetch_add_explicit(&gate->refused[why], 1, memory_order_relaxed);
 }
+
+const char *const gate_refusal_names[GATE_REPORTED] = {"whitelist", "queue", "host",
+                                                       "user",      "proxy", "descriptors"};
+
+void gate_refused(const struct gate *gate, uint64_t ret[GATE_REPORTED])
+{
+    const _Atomic uint64_t *const counts[GATE_REPORTED] = {
+        &gate->refused[GATE_WHITELIST], &gate->queue.evicted,
+        &gate->refused[GATE_HOST],      &gate->refused[GATE_USER],
+        &gate->refused[GATE_PROXY],     &gate->refused[GATE_DESCRIPTORS],
+    };
+
+    for (unsigned i = 0; i < GATE_REPORTED; i++)
+        ret[i] = atomic_load(counts[i]);
+}

@@ -53,4 +53,8 @@ void gate_leave_user(struct gate *gate, const char *user);
 
 void gate_count(struct gate *gate, enum gate_refusal why);
 
+/* What it has turned away so far, by reason, and what each is called: "whitelist", "queue" ... */
+extern const char *const gate_refusal_names[GATE_REPORTED];
+void gate_refused(const struct gate *gate, uint64_t ret[GATE_REPORTED]);
+
 #endif

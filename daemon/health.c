@@ -4,6 +4,7 @@
 #include "daemon/health_check.h"
 #include "daemon/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct patient {
@@ -75,6 +76,7 @@ void health_free(struct health *health)
 
 static void tell(struct upstream_server *server, const char *why)
 {
+    snprintf(server->check_error, sizeof server->check_error, "%s", why ? why : "");
     if (!upstream_server_checked(server, !why))
         return;
     if (why)

@@ -166,6 +166,16 @@ bool log_wants(enum log_level level)
     return (int)level <= atomic_load_explicit(&the_log.level, memory_order_relaxed);
 }
 
+enum log_level log_level(void)
+{
+    return (enum log_level)atomic_load(&the_log.level);
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&the_log.level, (int)level);
+}
+
 /* 2026-11-21T09:20:32.123Z. The calendar is computed once a second. */
 static void put_time(struct log_record *record)
 {

@@ -48,6 +48,10 @@ bool log_attach_thread(void);
 
 bool log_wants(enum log_level level);
 
+/* What is logged from now on, until the next reload. */
+enum log_level log_level(void);
+void log_set_level(enum log_level level);
+
 /* Begins a record with its time, level (for all but sessions) and event. */
 void log_begin(struct log_record *record, enum log_level level, const char *event);
 void log_begin_session(struct log_record *record);

@@ -5,29 +5,20 @@
 
 void report_refused(struct gate *gate)
 {
-    const struct {
-        const char *key;
-        uint64_t now;
-    } counts[GATE_REPORTED] = {
-        {"whitelist", atomic_load(&gate->refused[GATE_WHITELIST])},
-        {"queue", atomic_load(&gate->queue.evicted)},
-        {"host", atomic_load(&gate->refused[GATE_HOST])},
-        {"user", atomic_load(&gate->refused[GATE_USER])},
-        {"proxy", atomic_load(&gate->refused[GATE_PROXY])},
-        {"descriptors", atomic_load(&gate->refused[GATE_DESCRIPTORS])},
-    };
+    uint64_t now[GATE_REPORTED];
     struct log_record record;
     bool any = false;
 
+    gate_refused(gate, now);
     for (unsigned i = 0; i < GATE_REPORTED; i++)
-        any = any || counts[i].now != gate->reported[i];
+        any = any || now[i] != gate->reported[i];
     if (!any || !log_wants(LOG_LEVEL_NOTICE))
         return;
     log_begin(&record, LOG_LEVEL_NOTICE, "refused");
     log_record_string(&record, "listener", gate->name);
     for (unsigned i = 0; i < GATE_REPORTED; i++) {
-        log_record_number(&record, counts[i].key, counts[i].now - gate->reported[i]);
-        gate->reported[i] = counts[i].now;
+        log_record_number(&record, gate_refusal_names[i], now[i] - gate->reported[i]);
+        gate->reported[i] = now[i];
     }
     log_commit(&record);
 }

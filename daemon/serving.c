@@ -98,8 +98,9 @@ static bool make_plans(struct serving *serving, struct serving_change *change)
 }
 
 /* One record for each line of `text`. */
-static void log_lines(const char *text)
+static void log_lines(const char *text, FILE *told)
 {
+    fputs(text ? text : "", told);
     while (text && *text) {
         size_t n = strcspn(text, "\n");
 
@@ -109,7 +110,7 @@ static void log_lines(const char *text)
 }
 
 /* NULL with the reasons logged. */
-static struct snapshot *make_snapshot(struct serving *serving, struct config *config)
+static struct snapshot *make_snapshot(struct serving *serving, struct config *config, FILE *told)
 {
     char *text = NULL;
     size_t size;
@@ -117,33 +118,35 @@ static struct snapshot *make_snapshot(struct serving *serving, struct config *co
     struct snapshot *snapshot;
 
     if (!errors) {
-        log_lines("no memory");
+        log_lines("no memory\n", told);
         config_unref(config);
         return NULL;
     }
     snapshot = snapshot_new(config, serving->snapshot, errors);
     fclose(errors);
     if (!snapshot)
-        log_lines(text);
+        log_lines(text, told);
     free(text);
     return snapshot;
 }
 
-bool serving_prepare(struct serving *serving, struct config *config, struct serving_change *ret)
+bool serving_prepare(struct serving *serving, struct config *config, FILE *told,
+                     struct serving_change *ret)
 {
     struct socket_owner owner = {serving->privileges.uid, serving->privileges.gid};
-    struct serving_change change = {.snapshot = make_snapshot(serving, config)};
+    struct serving_change change = {.snapshot = make_snapshot(serving, config, told)};
 
     if (!change.snapshot)
         return false;
     if (!sockets_open(&change.sockets, change.snapshot,
-                      serving->snapshot ? &serving->sockets : NULL, serving->workers.count,
-                      owner)) {
+                      serving->snapshot ? &serving->sockets : NULL, serving->workers.count, owner,
+                      told)) {
         snapshot_unref(change.snapshot);
         return false;
     }
     if (!make_plans(serving, &change) || !watch_names(serving, change.snapshot)) {
         log_message(LOG_LEVEL_ERROR, "listen", "out of memory");
+        fputs("out of memory\n", told);
         serving_discard(serving, &change);
         return false;
     }

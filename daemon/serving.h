@@ -34,8 +34,9 @@ struct serving_change {
 };
 
 /* Opens all that `config` (a reference, taken over also by a failure) needs beyond what is served
- * already. False with the reasons logged; nothing is left behind then. */
-bool serving_prepare(struct serving *serving, struct config *config, struct serving_change *ret);
+ * already. False with the reasons logged, and written to `told`, one a line; nothing is left behind then. */
+bool serving_prepare(struct serving *serving, struct config *config, FILE *told,
+                     struct serving_change *ret);
 
 /* Serves it. Cannot fail. The workers tell by workers->serves when they have followed. */
 void serving_apply(struct serving *serving, struct serving_change *change);

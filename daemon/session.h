@@ -89,6 +89,10 @@ bool session_follow_users(struct session *session);
 struct password_check;
 void session_password_checked(struct password_check *check);
 
+/* session_inspect.c: the control plane asks about this worker's sessions, or ends one. */
+struct inspect_letter;
+void session_inspect(struct worker *worker, struct inspect_letter *letter);
+
 /* Ends it at once with resets. */
 void session_abort(struct session *session, struct stream_error error);
 

@@ -1,23 +1,7 @@
 /* session_log.c - the one line that says how a session went. */
 #include "daemon/log.h"
 #include "daemon/session.h"
-
-#include <stdio.h>
-#include <string.h>
-
-static const char *command_name(uint8_t command)
-{
-    switch (command) {
-    case SOCKS_CONNECT:
-        return "connect";
-    case SOCKS_BIND:
-        return "bind";
-    case SOCKS_UDP_ASSOCIATE:
-        return "udp";
-    default:
-        return command ? "unknown" : "";
-    }
-}
+#include "daemon/session_facts.h"
 
 static void put_endpoint(struct log_record *record, const char *key,
                          const struct ip_endpoint *endpoint)
@@ -26,23 +10,6 @@ static void put_endpoint(struct log_record *record, const char *key,
 
     endpoint_format(endpoint, text);
     log_record_string(record, key, endpoint->ip.family == IP_NONE ? "" : text);
-}
-
-/* As the client asked for it: a name of any bytes, or an address. */
-static void put_target(struct log_record *record, const struct session *s)
-{
-    struct ip_endpoint literal = {s->target_ip, s->target_port};
-    char text[HOST_PORT_TEXT_MAX + 8];
-    size_t n;
-
-    if (!s->target_name) {
-        put_endpoint(record, "target", &literal);
-        return;
-    }
-    n = s->target_name_length;
-    memcpy(text, s->target_name, n);
-    n += (size_t)snprintf(text + n, sizeof text - n, ":%u", (unsigned)s->target_port);
-    log_record_bytes(record, "target", text, n);
 }
 
 static void put_datagrams(struct log_record *record, const struct association_counts *counts)
@@ -56,67 +23,45 @@ static void put_datagrams(struct log_record *record, const struct association_co
             log_record_number(record, association_drop_names[i], counts->dropped[i]);
 }
 
-static uint64_t positive(int64_t n)
-{
-    return n > 0 ? (uint64_t)n : 0;
-}
-
 void session_log_client(struct log_record *record, const struct session *s)
 {
-    if (s->peer.ip.family == IP_NONE)
-        log_record_string(record, "client", "unix");
-    else
-        put_endpoint(record, "client", &s->peer);
-}
+    char text[ENDPOINT_TEXT_MAX];
 
-static const char *route_name(const struct session *s)
-{
-    if (!s->is_routed)
-        return "";
-    return s->route ? s->route->name : "direct";
-}
-
-/* The server whose answer it was: of a chain that stands the last one, of one that does not the one that
- * refused or could not be used. */
-static void put_upstream(struct log_record *record, const struct session *s)
-{
-    const struct upstream_server *told = s->path ? s->path->told : NULL;
-
-    log_record_string(record, "upstream", told ? told->upstream : s->path ? s->route->name : "");
-    log_record_string(record, "upstream_peer", told ? told->text : "");
+    session_facts_client(&s->peer, text);
+    log_record_string(record, "client", text);
 }
 
 void session_log(const struct session *s)
 {
-    static const struct association_counts nothing;
-    const struct association_counts *datagrams =
-        s->association ? association_counts(s->association) : &nothing;
-    char name[STREAM_ERROR_NAME_MAX];
+    char name[STREAM_ERROR_NAME_MAX], target[SESSION_TARGET_MAX];
+    struct session_facts facts;
     struct log_record record;
 
     if (!log_wants(LOG_LEVEL_INFO))
         return;
+    session_facts(s, target, &facts);
     log_begin_session(&record);
-    log_record_number(&record, "id", s->id);
-    log_record_string(&record, "listener", s->listener->config->name);
+    log_record_number(&record, "id", facts.id);
+    log_record_string(&record, "listener", facts.listener);
     session_log_client(&record, s);
-    log_record_string(&record, "user", s->user ? s->user : "");
-    log_record_string(&record, "protocol", s->protocol ? s->protocol : "");
-    log_record_string(&record, "command", command_name(s->command));
-    put_target(&record, s);
-    put_endpoint(&record, "address", &s->address);
-    log_record_string(&record, "route", route_name(s));
-    log_record_string(&record, "rule", s->rule ? s->rule->name : "");
-    put_upstream(&record, s);
-    log_record_number(&record, "sent", positive(s->up.bytes) + datagrams->bytes_sent);
-    log_record_number(&record, "received", positive(s->down.bytes) + datagrams->bytes_received);
-    log_record_number(&record, "setup_ms", s->replied ? s->replied - s->started : 0);
-    log_record_number(&record, "duration_ms", s->worker->now - s->started);
+    log_record_string(&record, "user", facts.user);
+    log_record_string(&record, "protocol", facts.protocol);
+    log_record_string(&record, "command", facts.command);
+    log_record_bytes(&record, "target", facts.target, facts.target_length);
+    put_endpoint(&record, "address", &facts.address);
+    log_record_string(&record, "route", facts.route);
+    log_record_string(&record, "rule", facts.rule);
+    log_record_string(&record, "upstream", facts.upstream);
+    log_record_string(&record, "upstream_peer", facts.upstream_peer);
+    log_record_number(&record, "sent", facts.sent);
+    log_record_number(&record, "received", facts.received);
+    log_record_number(&record, "setup_ms", facts.setup);
+    log_record_number(&record, "duration_ms", facts.age);
     log_record_string(&record, "error", stream_error_name(&s->error, name));
     if (stream_error_is(&s->error, ERROR_SYSTEM_CONNECT_OTHER) &&
         stream_error_errno_name(&s->error))
         log_record_string(&record, "errno", stream_error_errno_name(&s->error));
     if (s->association)
-        put_datagrams(&record, datagrams);
+        put_datagrams(&record, association_counts(s->association));
     log_commit(&record);
 }

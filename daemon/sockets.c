@@ -202,7 +202,20 @@ struct opening {
     struct snapshot *snapshot;
     const struct sockets *current;
     struct socket_owner owner;
+    FILE *told;
 };
+
+/* As messages about the file have it, which does not say where this is wrong. */
+static void tell_cannot_listen(const struct opening *o, const struct config_listener *listener,
+                               const struct socket_set *set, const struct stream_error *error)
+{
+    char text[ENDPOINT_TEXT_MAX];
+
+    endpoint_format(&set->asked, text);
+    fprintf(o->told, "[listener %s] listen = %s%s: %s\n", listener->name,
+            set->unix_path ? "unix:" : "", set->unix_path ? set->unix_path : text,
+            explain(set, error->code));
+}
 
 static bool open_new(struct opening *o, struct socket_set *set,
                      const struct config_listener *listener, struct stream_error *ret_error)
@@ -264,6 +277,8 @@ static int open_address(struct opening *o, unsigned index, const struct config_a
 fail:
     level = address->optional && may_do_without(&error) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR;
     log_cannot_listen(level, listener, set, &error);
+    if (level == LOG_LEVEL_ERROR)
+        tell_cannot_listen(o, listener, set, &error);
     set_done(set, o->sockets->workers);
     return level == LOG_LEVEL_WARNING ? 0 : -1;
 }
@@ -280,16 +295,19 @@ static bool open_listener(struct opening *o, unsigned index)
         good = good && result >= 0;
         opened += result;
     }
-    if (good && opened == 0)
+    if (good && opened == 0) {
         log_message(LOG_LEVEL_ERROR, "listen", "none of the addresses of listener %s can be bound",
                     listener->name);
+        fprintf(o->told, "[listener %s] listen: none of the addresses can be bound\n",
+                listener->name);
+    }
     return good && opened > 0;
 }
 
 bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct sockets *current,
-                  unsigned workers, struct socket_owner owner)
+                  unsigned workers, struct socket_owner owner, FILE *told)
 {
-    struct opening o = {ret, snapshot, current, owner};
+    struct opening o = {ret, snapshot, current, owner, told};
     unsigned addresses = 0;
     bool good = true;
 
@@ -299,6 +317,7 @@ bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct s
     ret->sets = calloc(addresses, sizeof *ret->sets);
     if (!ret->sets) {
         log_message(LOG_LEVEL_ERROR, "listen", "out of memory");
+        fputs("out of memory\n", told);
         return false;
     }
     for (unsigned i = 0; i < snapshot->config->listener_count; i++)

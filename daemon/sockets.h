@@ -7,6 +7,8 @@
 #include "daemon/snapshot.h"
 #include "daemon/worker.h"
 
+#include <stdio.h>
+
 /* One address, on which each worker has a socket of its own (of a unix path they share one). */
 struct socket_set {
     unsigned id;             /* the workers know it by this */
@@ -27,13 +29,13 @@ struct sockets {
 };
 
 /* Opens and binds all that `snapshot` listens on; what `current` (or NULL) has already stays. The
- * ports are noted in the snapshot. Each failure is logged; false after any, and nothing has
- * changed. `owner`: who new unix sockets belong to; uid or gid -1 = whom they are made by. */
+ * ports are noted in the snapshot. Each failure is logged, and written to `told` (a line); false after
+ * any, and nothing has changed. `owner`: who new unix sockets belong to; uid or gid -1 = whom they are made by. */
 struct socket_owner {
     int64_t uid, gid;
 };
 bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct sockets *current,
-                  unsigned workers, struct socket_owner owner);
+                  unsigned workers, struct socket_owner owner, FILE *told);
 
 /* What worker `index` shall serve: each socket, new or known. Hands over the new descriptors.
  * NULL without memory (then nothing is handed over). */

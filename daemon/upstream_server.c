@@ -114,3 +114,27 @@ bool upstream_server_checked(struct upstream_server *server, bool good)
         upstream_server_worked(server);
     return atomic_exchange(&server->unhealthy, !good) == good;
 }
+
+_Static_assert(sizeof(struct stream_error) == sizeof(uint64_t), "an error is packed into a number");
+
+void upstream_server_note_error(struct upstream_server *server, struct stream_error error,
+                                int64_t at)
+{
+    uint64_t packed;
+
+    memcpy(&packed, &error, sizeof packed);
+    atomic_store(&server->last_error_at, at);
+    atomic_store(&server->last_error, packed);
+}
+
+bool upstream_server_last_error(const struct upstream_server *server,
+                                struct stream_error *ret_error, int64_t *ret_at)
+{
+    uint64_t packed = atomic_load(&server->last_error);
+
+    if (!packed)
+        return false;
+    memcpy(ret_error, &packed, sizeof packed);
+    *ret_at = atomic_load(&server->last_error_at);
+    return true;
+}

@@ -5,6 +5,7 @@
 #define PAIRSOCKS_UPSTREAM_SERVER_H
 
 #include "streams/address.h"
+#include "streams/error.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,6 +16,8 @@
 #define UPSTREAM_PAUSE_MIN 1000
 #define UPSTREAM_PAUSE_MAX 60000
 
+#define UPSTREAM_CHECK_ERROR_MAX 256
+
 struct upstream_server {
     atomic_uint references;
     char *upstream;       /* the name of its [upstream] */
@@ -23,10 +26,14 @@ struct upstream_server {
     uint16_t port;
     char *text; /* HOST:PORT */
     atomic_uint sessions;
-    atomic_uint failures;         /* without a success between them */
-    _Atomic uint64_t aside_until; /* ms */
-    _Atomic uint64_t tried_until; /* its pause is over and somebody finds out; ms */
-    atomic_bool unhealthy;        /* says the last check */
+    atomic_uint failures;          /* without a success between them */
+    _Atomic uint64_t aside_until;  /* ms */
+    _Atomic uint64_t tried_until;  /* its pause is over and somebody finds out; ms */
+    atomic_bool unhealthy;         /* says the last check */
+    _Atomic uint64_t last_error;   /* of a session; packed, 0: none */
+    _Atomic int64_t last_error_at; /* Unix time */
+    char check_error
+        [UPSTREAM_CHECK_ERROR_MAX]; /* of the last check, "": none; the control plane's */
 };
 
 /* With one reference. `host` NULL: `ip`. NULL without memory. */
@@ -48,6 +55,13 @@ void upstream_server_leave(struct upstream_server *server);
 /* What came of it. Failures of those who were on their way when it was set aside count as one. */
 void upstream_server_failed(struct upstream_server *server, uint64_t now);
 void upstream_server_worked(struct upstream_server *server);
+
+/* Why it failed, to be told to whoever asks; the last one is kept, also when the server works again.
+ * `at`: Unix time. False: it has never failed. */
+void upstream_server_note_error(struct upstream_server *server, struct stream_error error,
+                                int64_t at);
+bool upstream_server_last_error(const struct upstream_server *server,
+                                struct stream_error *ret_error, int64_t *ret_at);
 
 /* What a check has found. A good one ends a pause, too. True: it is news. */
 bool upstream_server_checked(struct upstream_server *server, bool good);

@@ -57,6 +57,14 @@ static void tell_checked(struct worker *worker)
         session_password_checked(check);
 }
 
+static void answer_letters(struct worker *worker)
+{
+    struct inspect_letter *letter;
+
+    while ((letter = inspect_inbox_next(&worker->letters)))
+        session_inspect(worker, letter);
+}
+
 static void obey(struct worker *worker)
 {
     int command = atomic_load(&worker->command);
@@ -288,6 +296,7 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
     take_up_plan(worker);
     abort_evicted(worker);
     tell_checked(worker);
+    answer_letters(worker);
     resume_listeners(worker);
     obey(worker);
 }
@@ -306,6 +315,7 @@ static void *worker_main(void *arg)
         log_message(LOG_LEVEL_ERROR, "worker", "no memory for the log of worker %u", worker->index);
     worker->now = monotonic_ms();
     ev_run(worker->loop, 0);
+    inspect_inbox_close(&worker->letters);
     worker->all->ended(worker->all->context);
     return NULL;
 }
@@ -329,6 +339,7 @@ static bool worker_init(struct worker *worker, const struct config *config)
     worker->handshakes.size = sizeof(struct handshake);
     queue_inbox_init(&worker->evicted, on_letter, worker);
     password_inbox_init(&worker->checked, on_letter, worker);
+    inspect_inbox_init(&worker->letters, on_letter, worker);
     if (!worker->loop || !worker->tools.scratch)
         return false;
     worker->poller = poller_of(worker->loop);
@@ -419,6 +430,7 @@ static void worker_done(struct worker *worker)
     snapshot_unref(worker->snapshot);
     queue_inbox_done(&worker->evicted);
     password_inbox_done(&worker->checked);
+    inspect_inbox_done(&worker->letters);
     resolver_free(worker->resolver);
     buffer_pool_done(&worker->pool);
     pipe_pool_done(&worker->pipes);

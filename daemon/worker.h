@@ -4,6 +4,7 @@
 #ifndef PAIRSOCKS_WORKER_H
 #define PAIRSOCKS_WORKER_H
 
+#include "daemon/inspect_order.h"
 #include "daemon/login_cache.h"
 #include "daemon/password_pool.h"
 #include "daemon/relay.h"
@@ -71,6 +72,7 @@ struct worker {
     struct session_list sessions;
     struct queue_inbox evicted;    /* sessions of ours that must leave a queue */
     struct password_inbox checked; /* passwords of our sessions */
+    struct inspect_inbox letters;  /* what the control plane wants to know */
     uint64_t now;                  /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
     bool closing;                     /* its listeners are closed: it ends with its last session */

@@ -20,7 +20,9 @@ Test(config_daemon, every_key_sets_its_field)
                                      "nameserver = 192.0.2.53\n"
                                      "search_domains = yes\n"
                                      "drain_timeout = 5s\n"
-                                     "max_files = 64\n" LISTENER);
+                                     "max_files = 64\n"
+                                     "control = /run/p\n"
+                                     "control_group = admins\n" LISTENER);
 
     cr_assert_eq(config->workers, 3);
     cr_assert_str_eq(config->user, "proxy");
@@ -34,6 +36,8 @@ Test(config_daemon, every_key_sets_its_field)
     cr_assert(config->search_domains);
     cr_assert_eq(config->drain_timeout, 5000);
     cr_assert_eq(config->max_files, 64);
+    cr_assert_str_eq(config->control, "/run/p");
+    cr_assert_str_eq(config->control_group, "admins");
     config_unref(config);
 }
 
@@ -45,6 +49,7 @@ Test(config_daemon, words_for_nothing_are_the_defaults)
 
     cr_assert_eq(config->workers, CONFIG_WORKERS_AUTO);
     cr_assert_null(config->user);
+    cr_assert_null(config->control);
     cr_assert_null(config->group);
     cr_assert_null(config->chroot);
     cr_assert_null(config->nameservers);
@@ -116,6 +121,20 @@ static const struct ini_values values[] = {
      "none, or an absolute path",
      {"/", "/a b, c"},
      {{"a/b", "the path must begin with `/`", NULL}}},
+    {"daemon",
+     "control",
+     "/run/pairsocks/control, or none, an absolute path",
+     {"none", "/run/pairsocks/control", "/a b, c", "None"},
+     {{"run", "the path must begin with `/`", NULL},
+      {"/012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+       "0"
+       "12345678",
+       "the path is too long for a unix socket (at most 99 bytes)", NULL}}},
+    {"daemon",
+     "control_group",
+     "none, or a group's name or number",
+     {"admins", "0", "none"},
+     {{"a b", NULL, NULL}, {"a,b", NULL, NULL}}},
     {"daemon",
      "log_target",
      "stderr, syslog, journal, file:/PATH",

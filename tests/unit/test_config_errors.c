@@ -153,8 +153,12 @@ static const struct {
      "[daemon] or [upstream] or [rule]\n"},
     {LISTENER "peer_name = x\n",
      "p.ini:3: [listener a] peer_name: this key is not available in this version yet\n"},
-    {LISTENER "[daemon]\ncontrol = none\n",
-     "p.ini:4: [daemon] control: this key is not available in this version yet\n"},
+    {LISTENER "[daemon]\ncontrol = run/control\n",
+     "p.ini:4: [daemon] control: the path must begin with `/`: `run/control` (accepted: "
+     "/run/pairsocks/control, or none, an absolute path)\n"},
+    {LISTENER "[daemon]\ncontrol_group = a,b\n",
+     "p.ini:4: [daemon] control_group: this is no valid value: `a,b` (accepted: none, or a "
+     "group's name or number)\n"},
     {LISTENER "[rule r]\naction = allow\nrate = 0\n",
      "p.ini:5: [rule r] rate: this key is not available in this version yet\n"},
     {LISTENER "queue = 5\nqueue = 5\n",
@@ -218,7 +222,7 @@ Test(config_errors, all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_
         "[daemon]\n"
         "workers = none\n"
         "log_level = loud\n"
-        "control = none\n"
+        "control = none/\n"
         "[rule r]\n"
         "listener = x\n"
         "[listener a]\n"
@@ -239,7 +243,8 @@ Test(config_errors, all_mistakes_of_a_file_are_told_at_once_in_the_order_of_its_
         "from 1 to 256)\n"
         "p.ini:4: [daemon] log_level: this is no valid value: `loud` (accepted: error, warning, "
         "notice, info, debug)\n"
-        "p.ini:5: [daemon] control: this key is not available in this version yet\n"
+        "p.ini:5: [daemon] control: the path must begin with `/`: `none/` (accepted: "
+        "/run/pairsocks/control, or none, an absolute path)\n"
         "p.ini:6: [rule r] action: the section needs this key (accepted: allow, deny, route "
         "UPSTREAM)\n"
         "p.ini:7: [rule r] listener: there is no [listener x]\n"
@@ -288,13 +293,15 @@ Test(config_errors, keys_below_a_second_daemon_section_are_judged)
 {
     ini_expect_errors(
         LISTENER "[daemon]\nuser = a\nlog_target = file:/a\n[daemon]\nuser = b\n"
-                 "log_target = file:/b\ndrain_timeout = x\n[daemon x]\ncontrol = none\nuser = c\n",
+                 "log_target = file:/b\ndrain_timeout = x\n[daemon x]\nmax_files = 1\nuser = c\n",
         "p.ini:6: [daemon] there is such a section already, in line 3\n"
         "p.ini:9: [daemon] drain_timeout: this is no valid value: `x` (accepted: a duration such "
         "as "
         "500ms, 10s, 5m, 2h, from 0 to 24h)\n"
         "p.ini:10: [daemon x] this section has no name\n"
-        "p.ini:11: [daemon x] control: this key is not available in this version yet\n");
+        "p.ini:11: [daemon x] max_files: the number is out of range: `1` (accepted: auto, or a "
+        "number "
+        "from 64 to 2147483647)\n");
 }
 
 Test(config_errors, rules_below_a_wrong_head_name_listeners_that_are_there)

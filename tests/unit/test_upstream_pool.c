@@ -372,3 +372,18 @@ Test(upstream_pool, servers_of_no_weight_have_equal_chances_among_themselves)
         cr_assert(counts[i] > 200, "%u of 900", counts[i]);
     upstream_pool_free(pool);
 }
+
+Test(upstream_pool, last_error_of_a_server_is_kept)
+{
+    struct upstream_server *server = upstream_server_new("u", "proxy.example", NULL, 1080);
+    struct stream_error error = stream_error_of(ERROR_SYSTEM_CONNECT_REFUSED), told;
+    int64_t at;
+
+    cr_assert_not(upstream_server_last_error(server, &told, &at));
+    upstream_server_note_error(server, error, 1700000000);
+    upstream_server_worked(server);
+    cr_assert(upstream_server_last_error(server, &told, &at));
+    cr_assert(stream_error_is(&told, ERROR_SYSTEM_CONNECT_REFUSED));
+    cr_assert_eq(at, 1700000000);
+    upstream_server_unref(server);
+}
