@@ -14,10 +14,18 @@ struct verb {
     int (*run)(const struct verb *verb, int argc, char **argv);
 };
 
+extern const struct verb verb_close;
 extern const struct verb verb_connect;
+extern const struct verb verb_drain;
 extern const struct verb verb_explain;
+extern const struct verb verb_log_level;
 extern const struct verb verb_passwd;
 extern const struct verb verb_probe;
+extern const struct verb verb_reload;
+extern const struct verb verb_sessions;
+extern const struct verb verb_status;
+extern const struct verb verb_top;
+extern const struct verb verb_upstreams;
 
 /* To stdout; returns the exit status. */
 int verb_help(const struct verb *verb);

@@ -210,12 +210,13 @@ static void run_reload(struct control_plane *cp, struct control_client *client, 
 
 static void run_drain(struct control_plane *cp, struct control_client *client, char *argument)
 {
+    uint64_t sessions = count_sessions(cp->serving.snapshot);
     struct json *json;
 
     log_command(client, "drain", NULL);
     control_drain(cp);
     json = control_client_begin(client, true);
-    json_number(json, "sessions", count_sessions(cp->serving.snapshot));
+    json_number(json, "sessions", sessions);
     json_number(json, "drain_timeout_ms", (uint64_t)cp->serving.snapshot->config->drain_timeout);
     control_client_end(client);
 }

@@ -180,7 +180,8 @@ void json_number(struct json *json, const char *key, uint64_t number)
     char digits[24];
 
     begin_value(json, key);
-    put(json, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number));
+    snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
+    put_text(json, digits);
 }
 
 void json_real(struct json *json, const char *key, double number)
