@@ -251,9 +251,14 @@ static bool start(struct control_plane *cp, struct config *config)
     return true;
 }
 
-int control_plane_run(struct config *config, const char *file)
+int control_plane_run(struct config *config, const char *file, struct inherited *inherited)
 {
-    struct control_plane cp = {.file = file, .folder = -1, .started = (int64_t)time(NULL)};
+    struct control_plane cp = {
+        .file = file,
+        .folder = -1,
+        .started = (int64_t)time(NULL),
+        .serving.inherited = inherited,
+    };
     int status = 1;
 
     clock_gettime(CLOCK_MONOTONIC, &cp.started_at);

@@ -59,11 +59,11 @@ static struct config *load(const struct control_plane *cp, FILE *errors)
     if (!cp->file)
         return config_default();
     if (cp->folder < 0)
-        return config_load(cp->file, errors);
+        return config_load(cp->file, &cp->serving.inherited->activation, errors);
     fd = openat(cp->folder, cp->name, O_RDONLY | O_CLOEXEC);
     in = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (in) {
-        config = config_read(in, cp->file, errors);
+        config = config_read(in, cp->file, &cp->serving.inherited->activation, errors);
         fclose(in);
     } else {
         fprintf(errors, "%s: %s\n", cp->file, strerror(errno));
@@ -264,6 +264,7 @@ static void say_ready(struct control_plane *cp)
     unsigned count = cp->serving.workers.count;
 
     cp->is_ready = true;
+    inherited_close_unused(cp->serving.inherited);
     log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
                 count == 1 ? "" : "s");
     log_started();

@@ -87,7 +87,7 @@ static bool gets_names(const struct config_upstream *route)
 }
 
 /* What a good file does not do is said as well: the guard sees no address of a name that a proxy
- * resolves. */
+ * resolves, and nobody here knows where systemd's sockets are. */
 static void tell_ok(const char *file, const struct config *config)
 {
     printf("%s: ok\n", file);
@@ -95,6 +95,12 @@ static void tell_ok(const char *file, const struct config *config)
         const struct config_listener *listener = &config->listeners[i];
         const struct config_upstream *route = gets_names(listener->route) ? listener->route : NULL;
 
+        if (listener->is_undecided)
+            printf(
+                "%s: note: [listener %s] open_proxy: if a socket of systemd's is beyond loopback, "
+                "strangers could reach any target, and the start is refused (add `allow`, "
+                "`auth = password` or `default = deny`; or say `open_proxy = yes`)\n",
+                file, listener->name);
         for (unsigned j = 0; j < config->rule_count && !route; j++)
             if (gets_names(config->rules_in_order[j].route))
                 route = config->rules_in_order[j].route;
@@ -135,29 +141,51 @@ static bool hold_standard_descriptors(void)
     return fd > STDERR_FILENO;
 }
 
+static int serve(const struct command_line *command_line, struct config *config,
+                 struct inherited *inherited)
+{
+    int status;
+
+    signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
+    if (!privileges_forbid_new(config) || !log_open(config)) {
+        config_unref(config);
+        return EXIT_FAILURE;
+    }
+    status = control_plane_run(config, command_line->file, inherited);
+    log_close();
+    return status;
+}
+
+static int run(const struct command_line *command_line, struct inherited *inherited)
+{
+    bool answers = command_line->check || command_line->dump;
+    /* Who asks by hand has no sockets of systemd, and cannot know them. */
+    const struct activation *activation =
+        answers && inherited->activation.count == 0 ? NULL : &inherited->activation;
+    struct config *config =
+        command_line->file ? config_load(command_line->file, activation, stderr) : config_default();
+    int status;
+
+    if (!config)
+        return EXIT_FAILURE;
+    if (!answers)
+        return serve(command_line, config, inherited);
+    status = answer(command_line, config);
+    config_unref(config);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line command_line = {0};
     int status = parse_command_line(argc, argv, &command_line);
-    struct config *config;
+    struct inherited inherited = {0};
 
     if (status >= 0)
         return status;
-    config = command_line.file ? config_load(command_line.file, stderr) : config_default();
-    if (!config)
-        return EXIT_FAILURE;
-    if (command_line.check || command_line.dump) {
-        status = answer(&command_line, config);
-        config_unref(config);
-        return status;
-    }
-    signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     status = EXIT_FAILURE;
-    if (hold_standard_descriptors() && privileges_forbid_new(config) && log_open(config)) {
-        status = control_plane_run(config, command_line.file);
-        log_close();
-    } else {
-        config_unref(config);
-    }
+    if (hold_standard_descriptors() && inherited_from_systemd(&inherited, stderr))
+        status = run(&command_line, &inherited);
+    inherited_done(&inherited);
     return status;
 }

@@ -65,6 +65,15 @@ static void answer_letters(struct worker *worker)
         session_inspect(worker, letter);
 }
 
+/* Nobody whose connection stands is cut by our leaving; who waits at a shared socket is not ours to take. */
+static void leave(struct worker_listener *wl)
+{
+    if (wl->is_shared)
+        listener_close(&wl->listener);
+    else
+        listener_drain(&wl->listener);
+}
+
 static void obey(struct worker *worker)
 {
     int command = atomic_load(&worker->command);
@@ -73,7 +82,7 @@ static void obey(struct worker *worker)
         return;
     for (struct worker_listener *wl = worker->listeners; wl; wl = wl->next) {
         if (command == WORKER_DRAIN)
-            listener_drain(&wl->listener);
+            leave(wl);
         else
             listener_close(&wl->listener);
     }
@@ -181,7 +190,7 @@ static void drop_listeners(struct worker *worker, struct worker_plan *plan)
             at = &wl->next;
             continue;
         }
-        listener_drain(&wl->listener);
+        leave(wl);
         *at = wl->next;
         free(wl);
     }
@@ -198,6 +207,7 @@ static void start_listener(struct worker *worker, struct worker_plan_entry *entr
     }
     wl->worker = worker;
     wl->id = entry->id;
+    wl->is_shared = entry->is_shared;
     wl->serves = entry->listener;
     wl->next = worker->listeners;
     worker->listeners = wl;

@@ -26,8 +26,9 @@ struct workers;
 
 /* What a worker shall serve from now on; see workers_serve(). */
 struct worker_plan_entry {
-    unsigned id; /* of the socket */
-    int fd;      /* new: owned by the plan until it is taken over; -1: the worker has it */
+    unsigned id;    /* of the socket */
+    int fd;         /* new: owned by the plan until it is taken over; -1: the worker has it */
+    bool is_shared; /* with another process, which serves who waits when we leave */
     const struct snapshot_listener *listener;
 };
 
@@ -42,7 +43,8 @@ struct worker_listener {
     struct listener listener;
     struct worker_listener *next;
     struct worker *worker;
-    unsigned id;
+    unsigned id;                            /* several may have the same */
+    bool is_shared;                         /* as the plan's entry says */
     const struct snapshot_listener *serves; /* of the worker's snapshot; what it accepts for */
 };
 
