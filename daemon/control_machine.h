@@ -6,6 +6,9 @@
 #include "daemon/control_socket.h"
 #include "daemon/inspect.h"
 #include "daemon/serving.h"
+#include "daemon/watchdog.h"
+
+#define CONTROL_STATUS_MAX 160
 
 #include <time.h>
 
@@ -42,6 +45,10 @@ struct control_plane {
     int64_t started, loaded;    /* the daemon, and the configuration that is in force; Unix time */
     struct timespec started_at; /* the same, of the clock that never goes back */
     bool draining;
+    bool has_failed;       /* the last reload */
+    struct notify *notify; /* borrowed from main() */
+    struct watchdog watchdog;
+    char status[CONTROL_STATUS_MAX]; /* that systemd was told last */
     ev_signal term, interrupt, hangup;
     ev_async worker_ended, worker_serves;
     ev_timer drain_deadline, report, expiry;
@@ -84,5 +91,12 @@ void control_drain(struct control_plane *cp);
 
 /* control_plane.c: ends all sessions at once. */
 void control_stop(struct control_plane *cp);
+
+/* control_notify.c: tells systemd that the start or a reload is over; that the end takes up to `ms`; how many sessions there
+ * are, if it does not know; that the start has failed. */
+void control_tell_ready(struct control_plane *cp);
+void control_tell_stopping(struct control_plane *cp, int64_t ms);
+void control_tell_status(struct control_plane *cp);
+void control_tell_failed(struct control_plane *cp);
 
 #endif

@@ -51,6 +51,7 @@ static void report_all(struct control_plane *cp)
 static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
 {
     report_all(w->data);
+    control_tell_status(w->data);
 }
 
 static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
@@ -65,6 +66,7 @@ void control_stop(struct control_plane *cp)
     cp->draining = true; /* a SIGTERM that is handled after a SIGINT takes nothing back */
     log_message(LOG_LEVEL_NOTICE, "stop", "stopping at once");
     control_end_reloads(cp);
+    control_tell_stopping(cp, 0);
     workers_command(&cp->serving.workers, WORKER_STOP);
 }
 
@@ -88,6 +90,7 @@ void control_drain(struct control_plane *cp)
     log_message(LOG_LEVEL_NOTICE, "drain", "no new connections; sessions may finish within %lld ms",
                 (long long)drain_timeout);
     control_end_reloads(cp);
+    control_tell_stopping(cp, drain_timeout);
     workers_command(&cp->serving.workers, WORKER_DRAIN);
     ev_timer_set(&cp->drain_deadline, (double)drain_timeout / 1000., 0.);
     ev_timer_start(cp->loop, &cp->drain_deadline);
@@ -248,16 +251,18 @@ static bool start(struct control_plane *cp, struct config *config)
     unreadable_tell(change.snapshot->config);
     control_socket_apply(cp->control, &control);
     control_apply(cp, &change);
+    watchdog_start(&cp->watchdog, cp->loop, &serving->workers, cp->notify);
     return true;
 }
 
-int control_plane_run(struct config *config, const char *file, struct inherited *inherited)
+int control_plane_run(const struct control_setup *setup)
 {
     struct control_plane cp = {
-        .file = file,
+        .file = setup->file,
         .folder = -1,
         .started = (int64_t)time(NULL),
-        .serving.inherited = inherited,
+        .notify = setup->notify,
+        .serving.inherited = setup->inherited,
     };
     int status = 1;
 
@@ -266,20 +271,25 @@ int control_plane_run(struct config *config, const char *file, struct inherited 
     cp.loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (!cp.loop) {
         log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
-        config_unref(config);
+        config_unref(setup->config);
         return 1;
     }
-    if (start(&cp, config)) {
+    notify_watch(cp.notify, cp.loop);
+    if (start(&cp, setup->config)) {
         ev_run(cp.loop, 0);
         report_all(&cp);
         log_message(LOG_LEVEL_NOTICE, "end", "all sessions have ended");
         status = 0;
+    } else {
+        control_tell_failed(&cp);
     }
     control_socket_free(cp.control);
+    watchdog_stop(&cp.watchdog);
     workers_done(&cp.serving.workers);
     inspector_free(cp.inspector);
     serving_done(&cp.serving);
     ignore_signals(&cp);
+    notify_done(cp.notify);
     ev_loop_destroy(cp.loop);
     if (cp.folder >= 0)
         close(cp.folder);

@@ -5,11 +5,18 @@
 
 #include "config/config.h"
 #include "daemon/inherited.h"
+#include "daemon/notify.h"
 
-/* Serves until told to stop. Takes over the reference to `config`; `file` is where a reload reads
- * the next one (NULL: the built-in default was taken). Returns the exit status: 0 after a drain or
- * a stop, 1 when it could not start (the reason is logged). The log is open. `inherited` are the sockets that
- * were there before us; borrowed. */
-int control_plane_run(struct config *config, const char *file, struct inherited *inherited);
+/* What main() has got ready. All but `config` is borrowed. */
+struct control_setup {
+    struct config *config; /* a reference, which is taken over */
+    const char *file; /* where a reload reads the next one; NULL: the built-in default was taken */
+    struct inherited *inherited; /* sockets that were there before us */
+    struct notify *notify;       /* to systemd */
+};
+
+/* Serves until told to stop. Returns the exit status: 0 after a drain or a stop, 1 when it could not start (the
+ * reason is logged). The log is open. */
+int control_plane_run(const struct control_setup *setup);
 
 #endif

@@ -166,6 +166,7 @@ static struct reload_waiter *take(struct reload_waiter **list)
 
 static void apply(struct control_plane *cp, struct change *change)
 {
+    cp->has_failed = false;
     log_apply(change->log);
     control_socket_apply(cp->control, &change->control);
     control_apply(cp, &change->serving);
@@ -178,6 +179,8 @@ static void refuse(struct control_plane *cp, const char *errors, const char *tol
     log_lines(errors);
     log_reopen(); /* asked for, and harmless */
     log_message(LOG_LEVEL_ERROR, "reload_failed", "the configuration before stays in force");
+    cp->has_failed = true;
+    control_tell_ready(cp);
     answer(take(&cp->waiters), &outcome);
 }
 
@@ -193,7 +196,10 @@ static void reload(struct control_plane *cp)
     FILE *const files[] = {account.errors, account.told, account.notes};
     bool has_memory = account.errors && account.told && account.notes;
     struct change change;
-    bool prepared = has_memory && prepare(cp, &account, &change);
+    bool prepared;
+
+    notify_reloading(cp->notify);
+    prepared = has_memory && prepare(cp, &account, &change);
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (files[i])
@@ -283,6 +289,8 @@ void control_follows(struct control_plane *cp)
                     cp->file ? cp->file : "the built-in default");
     else
         say_ready(cp);
+    if (!cp->draining)
+        control_tell_ready(cp);
     outcome.notes = cp->notes ? cp->notes : "";
     answer(take(&cp->waiters), &outcome);
     if (!cp->reload_again)

@@ -141,35 +141,39 @@ static bool hold_standard_descriptors(void)
     return fd > STDERR_FILENO;
 }
 
-static int serve(const struct command_line *command_line, struct config *config,
-                 struct inherited *inherited)
+/* `setup` has all but the configuration. Takes over the reference. */
+static int serve(struct control_setup *setup, struct config *config)
 {
     int status;
 
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     if (!privileges_forbid_new(config) || !log_open(config)) {
+        notify_failed(setup->notify, "Cannot open the log", EIO);
         config_unref(config);
         return EXIT_FAILURE;
     }
-    status = control_plane_run(config, command_line->file, inherited);
+    setup->config = config;
+    status = control_plane_run(setup);
     log_close();
     return status;
 }
 
-static int run(const struct command_line *command_line, struct inherited *inherited)
+static int run(const struct command_line *command_line, struct control_setup *setup)
 {
     bool answers = command_line->check || command_line->dump;
     /* Who asks by hand has no sockets of systemd, and cannot know them. */
     const struct activation *activation =
-        answers && inherited->activation.count == 0 ? NULL : &inherited->activation;
+        answers && setup->inherited->activation.count == 0 ? NULL : &setup->inherited->activation;
     struct config *config =
         command_line->file ? config_load(command_line->file, activation, stderr) : config_default();
     int status;
 
+    if (!config && !answers)
+        notify_failed(setup->notify, "The configuration is wrong, see the log", EINVAL);
     if (!config)
         return EXIT_FAILURE;
     if (!answers)
-        return serve(command_line, config, inherited);
+        return serve(setup, config);
     status = answer(command_line, config);
     config_unref(config);
     return status;
@@ -180,12 +184,18 @@ int main(int argc, char **argv)
     struct command_line command_line = {0};
     int status = parse_command_line(argc, argv, &command_line);
     struct inherited inherited = {0};
+    struct notify notify;
+    struct control_setup setup = {.inherited = &inherited, .notify = &notify};
 
     if (status >= 0)
         return status;
     status = EXIT_FAILURE;
-    if (hold_standard_descriptors() && inherited_from_systemd(&inherited, stderr))
-        status = run(&command_line, &inherited);
+    if (hold_standard_descriptors() && inherited_from_systemd(&inherited, stderr)) {
+        notify_open(&notify);
+        setup.file = command_line.file;
+        status = run(&command_line, &setup);
+        notify_done(&notify);
+    }
     inherited_done(&inherited);
     return status;
 }

@@ -311,6 +311,15 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
     obey(worker);
 }
 
+static void on_asked(struct ev_loop *loop, ev_async *w, int revents)
+{
+    struct worker *worker = w->data;
+
+    (void)loop;
+    (void)revents;
+    atomic_store(&worker->owes_turn, false);
+}
+
 void worker_session_ended(struct worker *worker)
 {
     if (worker->closing && !worker->sessions.first)
@@ -326,6 +335,7 @@ static void *worker_main(void *arg)
     worker->now = monotonic_ms();
     ev_run(worker->loop, 0);
     inspect_inbox_close(&worker->letters);
+    atomic_store(&worker->has_ended, true);
     worker->all->ended(worker->all->context);
     return NULL;
 }
@@ -361,6 +371,9 @@ static bool worker_init(struct worker *worker, const struct config *config)
     ev_async_init(&worker->wake, on_wake);
     worker->wake.data = worker;
     ev_async_start(worker->loop, &worker->wake);
+    ev_async_init(&worker->asked, on_asked);
+    worker->asked.data = worker;
+    ev_async_start(worker->loop, &worker->asked);
     ev_check_init(&worker->clock, on_clock);
     ev_set_priority(&worker->clock, EV_MAXPRI);
     worker->clock.data = worker;
@@ -425,6 +438,19 @@ void workers_resume_listeners(struct workers *workers)
 {
     for (unsigned i = 0; i < workers->count; i++)
         wake(&workers->worker[i]);
+}
+
+void workers_ask(struct workers *workers)
+{
+    for (unsigned i = 0; i < workers->count; i++) {
+        atomic_store(&workers->worker[i].owes_turn, true);
+        ev_async_send(workers->worker[i].loop, &workers->worker[i].asked);
+    }
+}
+
+bool worker_has_turned(const struct worker *worker)
+{
+    return !atomic_load(&worker->owes_turn) || atomic_load(&worker->has_ended);
 }
 
 static void worker_done(struct worker *worker)
