@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 #include "daemon/inherited.h"
-#include "daemon/notify.h"
+#include "daemon/successor.h"
 
 /* What main() has got ready. All but `config` is borrowed. */
 struct control_setup {
@@ -13,6 +13,9 @@ struct control_setup {
     const char *file; /* where a reload reads the next one; NULL: the built-in default was taken */
     struct inherited *inherited; /* sockets that were there before us */
     struct notify *notify;       /* to systemd */
+    struct successor *successor; /* of whom, in an upgrade */
+    const char *binary;          /* that an upgrade starts; NULL: it cannot be found */
+    char **arguments;            /* with which */
 };
 
 /* Serves until told to stop. Returns the exit status: 0 after a drain or a stop, 1 when it could not start (the

@@ -235,7 +235,7 @@ void control_end_reloads(struct control_plane *cp)
 
 void control_reload_for(struct control_plane *cp, struct reload_waiter *waiter)
 {
-    bool later = cp->is_applying && !cp->draining;
+    bool later = (cp->is_applying || cp->upgrade.pid) && !cp->draining;
 
     add(later ? &cp->waiters_again : &cp->waiters, waiter);
     if (cp->draining)
@@ -265,12 +265,20 @@ void control_forget_waiter(struct control_plane *cp, struct reload_waiter *waite
     forget(&cp->waiters_again, waiter);
 }
 
+void control_reload_again(struct control_plane *cp)
+{
+    if (!cp->reload_again || cp->is_applying || cp->upgrade.pid)
+        return;
+    cp->reload_again = false;
+    cp->waiters = take(&cp->waiters_again);
+    reload(cp);
+}
+
 static void say_ready(struct control_plane *cp)
 {
     unsigned count = cp->serving.workers.count;
 
     cp->is_ready = true;
-    inherited_close_unused(cp->serving.inherited);
     log_message(LOG_LEVEL_NOTICE, "ready", "serving with %u worker%s", count,
                 count == 1 ? "" : "s");
     log_started();
@@ -280,6 +288,7 @@ static void say_ready(struct control_plane *cp)
 void control_follows(struct control_plane *cp)
 {
     struct reload_outcome outcome = {.is_in_force = true, .errors = ""};
+    bool was_ready = cp->is_ready;
 
     if (!cp->is_applying)
         return;
@@ -289,13 +298,12 @@ void control_follows(struct control_plane *cp)
                     cp->file ? cp->file : "the built-in default");
     else
         say_ready(cp);
-    if (!cp->draining)
+    if (was_ready && !cp->draining)
         control_tell_ready(cp);
+    else if (!was_ready)
+        control_serves(cp);
     outcome.notes = cp->notes ? cp->notes : "";
     answer(take(&cp->waiters), &outcome);
-    if (!cp->reload_again)
-        return;
-    cp->reload_again = false;
-    cp->waiters = take(&cp->waiters_again);
-    reload(cp);
+    control_upgrade_again(cp);
+    control_reload_again(cp);
 }

@@ -108,13 +108,20 @@ static bool note_places(struct inherited *inherited)
     return inherited->places != NULL;
 }
 
+/* False without memory. */
+static bool rename_to(struct inherited_socket *s, const char *path)
+{
+    free(s->path);
+    return (s->path = strdup(path)) != NULL;
+}
+
 bool inherited_add(struct inherited *inherited, enum inherited_from from, const char *name, int fd,
-                   const struct ip_endpoint *asked)
+                   const struct ip_endpoint *asked, const char *path)
 {
     struct inherited_socket s = {.from = from, .fd = fd, .name = strdup(name)};
     struct inherited_socket *item = NULL;
 
-    if (s.name && look_at(&s))
+    if (s.name && look_at(&s) && (!s.path || !path || rename_to(&s, path)))
         item = list_grow(&inherited->sockets, inherited->count, sizeof *item);
     if (!item) {
         socket_done(&s);
@@ -136,7 +143,7 @@ static bool take(struct inherited *inherited, unsigned count, const char *names)
         char *name = listen_fds_name(names, i);
 
         good = name && fcntl(fd, F_GETFD) >= 0 &&
-               inherited_add(inherited, INHERITED_SYSTEMD, name, fd, NULL) && good;
+               inherited_add(inherited, INHERITED_SYSTEMD, name, fd, NULL, NULL) && good;
         free(name);
     }
     return good;

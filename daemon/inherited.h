@@ -41,9 +41,10 @@ struct inherited {
  * False with a line in `errors`. */
 bool inherited_from_systemd(struct inherited *inherited, FILE *errors);
 
-/* Adds a socket, which it looks at itself; owns `fd` and copies the texts, also when it fails. False without memory. */
+/* Adds a socket, which it looks at itself; owns `fd` and copies the texts, also when it fails. `asked`, `path`: what it
+ * was bound for, where somebody knows better than the socket; else NULL. False without memory. */
 bool inherited_add(struct inherited *inherited, enum inherited_from from, const char *name, int fd,
-                   const struct ip_endpoint *asked);
+                   const struct ip_endpoint *asked, const char *path);
 
 /* True when a TCP socket on this port, of whatever address, is among them. */
 bool inherited_has_port(const struct inherited *inherited, uint16_t port);

@@ -2,6 +2,7 @@
 #include "config/dump.h"
 #include "daemon/control_plane.h"
 #include "daemon/log.h"
+#include "daemon/own_binary.h"
 #include "daemon/privileges.h"
 #include "daemon/tls_setup.h"
 
@@ -149,6 +150,7 @@ static int serve(struct control_setup *setup, struct config *config)
     signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     if (!privileges_forbid_new(config) || !log_open(config)) {
         notify_failed(setup->notify, "Cannot open the log", EIO);
+        successor_failed(setup->successor, "it cannot open its log");
         config_unref(config);
         return EXIT_FAILURE;
     }
@@ -158,18 +160,42 @@ static int serve(struct control_setup *setup, struct config *config)
     return status;
 }
 
+/* The daemon that we would take over from, and systemd, hear of what is wrong, too. */
+static void tell_wrong(struct control_setup *setup, const char *errors)
+{
+    successor_failed(setup->successor, errors);
+    notify_failed(setup->notify, "The configuration is wrong, see the log", EINVAL);
+}
+
+/* `setup`: of the daemon; NULL: nobody serves. */
+static struct config *load(const char *file, const struct activation *activation,
+                           struct control_setup *setup)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&text, &size);
+    struct config *config;
+
+    if (!errors)
+        return NULL;
+    config = file ? config_load(file, activation, errors) : config_default();
+    fclose(errors);
+    fputs(text, stderr);
+    if (!config && setup)
+        tell_wrong(setup, text);
+    free(text);
+    return config;
+}
+
 static int run(const struct command_line *command_line, struct control_setup *setup)
 {
     bool answers = command_line->check || command_line->dump;
     /* Who asks by hand has no sockets of systemd, and cannot know them. */
     const struct activation *activation =
         answers && setup->inherited->activation.count == 0 ? NULL : &setup->inherited->activation;
-    struct config *config =
-        command_line->file ? config_load(command_line->file, activation, stderr) : config_default();
+    struct config *config = load(command_line->file, activation, answers ? NULL : setup);
     int status;
 
-    if (!config && !answers)
-        notify_failed(setup->notify, "The configuration is wrong, see the log", EINVAL);
     if (!config)
         return EXIT_FAILURE;
     if (!answers)
@@ -185,17 +211,31 @@ int main(int argc, char **argv)
     int status = parse_command_line(argc, argv, &command_line);
     struct inherited inherited = {0};
     struct notify notify;
-    struct control_setup setup = {.inherited = &inherited, .notify = &notify};
+    struct successor successor;
+    struct control_setup setup = {
+        .inherited = &inherited,
+        .notify = &notify,
+        .successor = &successor,
+        .arguments = argv,
+    };
+    char *binary;
 
     if (status >= 0)
         return status;
     status = EXIT_FAILURE;
-    if (hold_standard_descriptors() && inherited_from_systemd(&inherited, stderr)) {
-        notify_open(&notify);
+    notify_init(&notify);
+    binary = own_binary(argv[0]);
+    if (hold_standard_descriptors() && inherited_from_systemd(&inherited, stderr) &&
+        successor_open(&successor, &inherited, &notify, stderr)) {
+        if (successor.channel < 0 && !command_line.check && !command_line.dump)
+            notify_open(&notify);
         setup.file = command_line.file;
+        setup.binary = binary;
         status = run(&command_line, &setup);
-        notify_done(&notify);
+        successor_done(&successor);
     }
+    notify_done(&notify);
     inherited_done(&inherited);
+    free(binary);
     return status;
 }

@@ -35,14 +35,18 @@ bool notify_address(const char *text, struct sockaddr_un *ret, socklen_t *ret_le
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents);
 
+void notify_init(struct notify *notify)
+{
+    *notify = (struct notify){.fd = -1};
+    ev_init(&notify->writable, on_writable);
+}
+
 bool notify_open(struct notify *notify)
 {
     const char *text = getenv("NOTIFY_SOCKET");
     struct sockaddr_un sa;
     socklen_t length;
 
-    *notify = (struct notify){.fd = -1};
-    ev_init(&notify->writable, on_writable);
     if (!text || !*text)
         return true;
     errno = EINVAL;

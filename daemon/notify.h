@@ -29,6 +29,9 @@ struct notify {
 /* The address of $NOTIFY_SOCKET: an absolute path, or @ and an abstract name. False: it is neither. Pure. */
 bool notify_address(const char *text, struct sockaddr_un *ret, socklen_t *ret_length);
 
+/* With nobody to tell. */
+void notify_init(struct notify *notify);
+
 /* Opens it as the environment says; -1 and false with a message in the log where it says what cannot be. */
 bool notify_open(struct notify *notify);
 

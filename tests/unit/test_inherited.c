@@ -25,7 +25,7 @@ static int listening(int kind, bool listens)
 
 static const struct inherited_socket *add(struct inherited *all, int fd)
 {
-    cr_assert(inherited_add(all, INHERITED_SYSTEMD, "web", fd, NULL));
+    cr_assert(inherited_add(all, INHERITED_SYSTEMD, "web", fd, NULL, NULL));
     return &all->sockets[all->count - 1];
 }
 
@@ -87,7 +87,7 @@ Test(inherited, socket_of_another_purpose_is_given_once_to_who_asks_for_it)
     struct ip_endpoint asked = {loopback, 0}, other = {loopback, 1};
     int fd = listening(SOCK_STREAM, true);
 
-    cr_assert(inherited_add(&all, INHERITED_OTHER, "status", fd, &asked));
+    cr_assert(inherited_add(&all, INHERITED_OTHER, "status", fd, &asked, NULL));
     cr_assert_eq(all.activation.count, 0);
     cr_assert_eq(inherited_take(&all, "control", &asked, NULL), -1);
     cr_assert_eq(inherited_take(&all, "status", &other, NULL), -1);
