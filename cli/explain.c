@@ -316,7 +316,7 @@ static int run(const struct verb *verb, int argc, char **argv)
         return verb_bad_usage(verb);
     if (q.help)
         return verb_help(verb);
-    config = q.file ? config_load(q.file, stderr) : config_default();
+    config = q.file ? config_load(q.file, NULL, stderr) : config_default();
     if (!config)
         return EXIT_FAILURE;
     status = explain(config, &q);

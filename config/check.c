@@ -93,18 +93,54 @@ static void resolve(struct config *config, const struct reference *reference, st
 
 /* ---- who may use a listener ---- */
 
-static bool is_local(const struct config_address *address)
+enum reach {
+    REACH_LOCAL,
+    REACH_UNKNOWN, /* a socket of systemd's that we have not been given */
+    REACH_BEYOND
+};
+
+static enum reach reach_of_endpoint(const struct ip_endpoint *endpoint)
 {
-    return address->unix_path || ip_is_loopback(&address->endpoint.ip);
+    return endpoint->ip.family == IP_NONE || ip_is_loopback(&endpoint->ip) ? REACH_LOCAL
+                                                                           : REACH_BEYOND;
 }
 
-/* The first address that others can reach; NULL: none. */
-static const struct config_address *beyond(const struct config_listener *listener)
+/* *ret_where: the one that is beyond. */
+static enum reach reach_of_name(const struct activation *activation, const char *name,
+                                struct ip_endpoint *ret_where)
 {
-    for (unsigned i = 0; i < listener->address_count; i++)
-        if (!is_local(&listener->addresses[i]))
-            return &listener->addresses[i];
-    return NULL;
+    for (unsigned i = 0; activation && i < activation->count; i++) {
+        const struct activation_socket *socket = &activation->sockets[i];
+
+        if (strcmp(socket->name, name) == 0 &&
+            reach_of_endpoint(&socket->endpoint) == REACH_BEYOND) {
+            *ret_where = socket->endpoint;
+            return REACH_BEYOND;
+        }
+    }
+    return activation ? REACH_LOCAL : REACH_UNKNOWN;
+}
+
+/* From how far the listener is reached. BEYOND: *ret_where is the first address that others can reach. */
+static enum reach reach_of(const struct config *config, const struct config_listener *listener,
+                           struct ip_endpoint *ret_where)
+{
+    enum reach farthest = REACH_LOCAL;
+
+    for (unsigned i = 0; i < listener->address_count && farthest != REACH_BEYOND; i++) {
+        const struct config_address *address = &listener->addresses[i];
+        enum reach reach = REACH_LOCAL;
+
+        if (address->systemd_name)
+            reach = reach_of_name(config->activation, address->systemd_name, ret_where);
+        else if (!address->unix_path)
+            reach = reach_of_endpoint(&address->endpoint);
+        if (reach == REACH_BEYOND && !address->systemd_name)
+            *ret_where = address->endpoint;
+        if (reach > farthest)
+            farthest = reach;
+    }
+    return farthest;
 }
 
 static int by_address(const void *a, const void *b)
@@ -172,24 +208,29 @@ bool check_covers_family(const struct host_pattern *patterns, unsigned count, bo
 
 /* config.md, "open_proxy". Each protocol that is served lets the client choose a target; what an
  * identd says proves nothing, for it is the stranger's own. */
-static void judge_openness(const struct config_listener *listener, const struct check_place *place,
-                           struct faults *faults)
+static void judge_openness(const struct config *config, struct config_listener *listener,
+                           const struct check_place *place, struct faults *faults)
 {
-    const struct config_address *open = beyond(listener);
+    struct ip_endpoint open = {0};
+    enum reach reach = reach_of(config, listener, &open);
     bool anybody = listener->allow_count == 0;
     char section[128], text[ENDPOINT_TEXT_MAX];
     FILE *out;
 
     if (!(listener->auth & (AUTH_NONE | AUTH_IDENT)) || listener->protocols == PROTOCOL_FORWARD)
         return;
-    if (!open || listener->open_proxy || listener->default_deny || place->is_doubtful)
+    if (reach == REACH_LOCAL || listener->open_proxy || listener->default_deny ||
+        place->is_doubtful)
         return;
     if (!anybody && !check_covers_family(listener->allow, listener->allow_count, &anybody))
         faults->is_broken = true;
     if (!anybody)
         return;
+    listener->is_undecided = reach == REACH_UNKNOWN;
+    if (listener->is_undecided)
+        return;
     snprintf(section, sizeof section, "listener %s", listener->name);
-    endpoint_format(&open->endpoint, text);
+    endpoint_format(&open, text);
     out = faults_begin(faults, place->line, section, "open_proxy");
     fprintf(out,
             "strangers could reach any target through %s (add `allow` with the addresses of your "
@@ -198,9 +239,17 @@ static void judge_openness(const struct config_listener *listener, const struct 
             text);
 }
 
-static bool is_guarded(const struct config_listener *listener)
+/* What is not known to be near is taken to be far. */
+static bool is_far(const struct config *config, const struct config_listener *listener)
 {
-    return listener->guard == GUARD_AUTO ? beyond(listener) != NULL : listener->guard == GUARD_YES;
+    struct ip_endpoint where;
+
+    return reach_of(config, listener, &where) != REACH_LOCAL;
+}
+
+static bool is_guarded(const struct config *config, const struct config_listener *listener)
+{
+    return listener->guard == GUARD_AUTO ? is_far(config, listener) : listener->guard == GUARD_YES;
 }
 
 /* Datagrams are not secured, and are known by their address: behind TLS only who asks for it has them, a
@@ -215,11 +264,11 @@ static bool may_associate(const struct config_listener *listener)
 }
 
 /* A port that a client has opened is one more that strangers can reach. */
-static bool may_bind(const struct config_listener *listener)
+static bool may_bind(const struct config *config, const struct config_listener *listener)
 {
     if (!(listener->protocols & (PROTOCOL_SOCKS4 | PROTOCOL_SOCKS5)))
         return false;
-    return listener->bind == BIND_AUTO ? beyond(listener) == NULL : listener->bind == BIND_YES;
+    return listener->bind == BIND_AUTO ? !is_far(config, listener) : listener->bind == BIND_YES;
 }
 
 void check_config(struct config *config, const struct references *references,
@@ -233,12 +282,13 @@ void check_config(struct config *config, const struct references *references,
             check_upstream(config, i, faults);
     check_chains(config, upstreams, faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
-        config->listeners[i].is_guarded =
-            config->listeners[i].protocols != PROTOCOL_FORWARD && is_guarded(&config->listeners[i]);
-        config->listeners[i].commands = COMMAND_CONNECT |
-                                        (may_bind(&config->listeners[i]) ? COMMAND_BIND : 0) |
-                                        (may_associate(&config->listeners[i]) ? COMMAND_UDP : 0);
+        struct config_listener *listener = &config->listeners[i];
+
+        listener->is_guarded =
+            listener->protocols != PROTOCOL_FORWARD && is_guarded(config, listener);
+        listener->commands = COMMAND_CONNECT | (may_bind(config, listener) ? COMMAND_BIND : 0) |
+                             (may_associate(listener) ? COMMAND_UDP : 0);
         check_listener(config, i, &places[i], faults);
-        judge_openness(&config->listeners[i], &places[i], faults);
+        judge_openness(config, listener, &places[i], faults);
     }
 }

@@ -22,7 +22,7 @@ static struct config *compile(struct config *config, const char *name, FILE *err
     return NULL;
 }
 
-struct config *config_load(const char *file, FILE *errors)
+struct config *config_load(const char *file, const struct activation *activation, FILE *errors)
 {
     FILE *in = fopen(file, "re");
     struct config *config;
@@ -31,14 +31,15 @@ struct config *config_load(const char *file, FILE *errors)
         fprintf(errors, "%s: %s\n", file, strerror(errno));
         return NULL;
     }
-    config = config_read(in, file, errors);
+    config = config_read(in, file, activation, errors);
     fclose(in);
     return config;
 }
 
-struct config *config_read(FILE *in, const char *file, FILE *errors)
+struct config *config_read(FILE *in, const char *file, const struct activation *activation,
+                           FILE *errors)
 {
-    struct config *config = loader_run(in, file, errors);
+    struct config *config = loader_run(in, file, activation, errors);
 
     if (config && !(config->file = strdup(file))) {
         fprintf(errors, "%s: %s\n", file, strerror(ENOMEM));
@@ -57,7 +58,7 @@ struct config *config_default(void)
 
     if (!in)
         return NULL;
-    config = loader_run(in, name, stderr);
+    config = loader_run(in, name, NULL, stderr);
     fclose(in);
     return compile(config, name, stderr);
 }
@@ -166,8 +167,10 @@ static void free_upstream(struct config_upstream *upstream)
 
 static void free_listener(struct config_listener *listener)
 {
-    for (unsigned i = 0; i < listener->address_count; i++)
+    for (unsigned i = 0; i < listener->address_count; i++) {
         free(listener->addresses[i].unix_path);
+        free(listener->addresses[i].systemd_name);
+    }
     free(listener->addresses);
     free_patterns(listener->allow, listener->allow_count);
     free_patterns(listener->deny, listener->deny_count);

@@ -4,6 +4,7 @@
 #ifndef PAIRSOCKS_CONFIG_H
 #define PAIRSOCKS_CONFIG_H
 
+#include "config/activation.h"
 #include "config/lines.h"
 #include "streams/address.h"
 
@@ -166,7 +167,8 @@ struct config_rule {
 
 /* One entry of `listen`. */
 struct config_address {
-    char *unix_path; /* owned; NULL: `endpoint` */
+    char *unix_path;    /* owned; NULL: the next */
+    char *systemd_name; /* owned: of sockets that the service manager passes; NULL: `endpoint` */
     struct ip_endpoint endpoint;
     bool optional; /* one of localhost: one that cannot be had is no error */
 };
@@ -197,8 +199,9 @@ struct config_listener {
     unsigned certificate_count;
     bool tls_cut_ends; /* a cut stream is passed on as an end; else as a reset */
     bool open_proxy;
-    int guard;       /* enum guard */
-    bool is_guarded; /* what `guard` means here; never with PROTOCOL_FORWARD */
+    bool is_undecided; /* whether it is an open proxy depends on sockets that are not known here */
+    int guard;         /* enum guard */
+    bool is_guarded;   /* what `guard` means here; never with PROTOCOL_FORWARD */
     bool default_deny;
     bool resolve_for_rules;
     struct ip_address bind_address; /* IP_NONE: the kernel's choice */
@@ -240,6 +243,7 @@ struct config {
     int64_t auth_cache;    /* ms; how long a good login is remembered */
     char *control;         /* NULL: CONFIG_DEFAULT_CONTROL, if it can be had; "": none */
     char *control_group;   /* NULL: that of the daemon */
+    const struct activation *activation; /* borrowed; NULL: not known */
     struct config_listener *listeners;
     unsigned listener_count;
     struct config_certificate *certificates;
@@ -254,11 +258,14 @@ struct config {
 
 /* Reads and checks a file. NULL when anything is wrong: every error then stands in `errors`, one
  * a line, as `FILE:LINE: [section] key: what is wrong (what is accepted)`. Never uses the
- * network. */
-struct config *config_load(const char *file, FILE *errors);
+ * network. `activation` (borrowed for as long as the configuration lives) says where sockets of systemd are;
+ * NULL: who asks has none and cannot know. They are guarded like any beyond loopback then, and whether they
+ * make an open proxy stays undecided. */
+struct config *config_load(const char *file, const struct activation *activation, FILE *errors);
 
 /* The same from an open file; `file` is its name in messages. */
-struct config *config_read(FILE *in, const char *file, FILE *errors);
+struct config *config_read(FILE *in, const char *file, const struct activation *activation,
+                           FILE *errors);
 
 /* What is served without a file: 127.0.0.1:1080 and [::1]:1080. NULL only without memory. */
 struct config *config_default(void);

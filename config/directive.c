@@ -67,7 +67,7 @@ const struct directive directives[] = {
     LATER(SECTION_DAEMON, "status"), LATER(SECTION_DAEMON, "status_hosts"), LATER(SECTION_DAEMON, "status_token_file"), LATER(SECTION_DAEMON, "pac"),
 
     {RECORD(SECTION_LISTENER, "listen"), .type = &type_listen, .is_list = true, .is_required = true,
-     .accepts = "ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH"},
+     .accepts = "ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH, systemd:NAME"},
     {LISTENER("unix_mode", unix_mode), .type = &type_mode, RANGE(0, 0777), .by_default = "0660"},
     {LISTENER("protocols", protocols), .type = &type_bits, .words = words_protocol, .is_list = true,
      .by_default = "socks4, socks5, http", .is_access = true},

@@ -1,5 +1,5 @@
-/* directive_listen.c - `listen`: ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH. No two of a
- * file are the same, in whichever listener they stand. */
+/* directive_listen.c - `listen`: ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH, systemd:NAME. No two
+ * of a file are the same, in whichever listener they stand. */
 #include "config/directive_type.h"
 
 #include "config/list.h"
@@ -12,6 +12,8 @@ static bool same(const struct config_address *a, const struct config_address *b)
 {
     if (a->unix_path || b->unix_path)
         return a->unix_path && b->unix_path && strcmp(a->unix_path, b->unix_path) == 0;
+    if (a->systemd_name || b->systemd_name)
+        return a->systemd_name && b->systemd_name && strcmp(a->systemd_name, b->systemd_name) == 0;
     return a->endpoint.port && endpoint_equal(&a->endpoint, &b->endpoint); /* 0: any free one */
 }
 
@@ -34,7 +36,7 @@ static bool is_taken(const struct config_listener *listener, const struct config
     return false;
 }
 
-/* Owns address->unix_path only when it succeeds. */
+/* Owns the texts of `address` only when it succeeds. */
 static bool add(struct config_listener *listener, const struct config_address *address,
                 struct directive_input *input)
 {
@@ -82,6 +84,34 @@ static bool add_unix(struct config_listener *listener, const char *path,
     return false;
 }
 
+/* As systemd takes them for FileDescriptorName=: printable, no colon; and no comma, which ends our item. */
+static bool is_systemd_name(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < n; i++)
+        if (name[i] <= ' ' || name[i] >= 0x7f || name[i] == ':')
+            return false;
+    return n > 0 && n <= ACTIVATION_NAME_MAX;
+}
+
+static bool add_systemd(struct config_listener *listener, const char *name,
+                        struct directive_input *input)
+{
+    struct config_address address = {0};
+
+    if (!is_systemd_name(name)) {
+        input->wrong = "this can be no name of a socket (FileDescriptorName=)";
+        return false;
+    }
+    if (!(address.systemd_name = strdup(name)))
+        return directive_no_memory(input);
+    if (add(listener, &address, input))
+        return true;
+    free(address.systemd_name);
+    return false;
+}
+
 /* The field is the listener itself. */
 static bool parse_listen(const struct directive *d, void *field, struct directive_input *input)
 {
@@ -93,10 +123,8 @@ static bool parse_listen(const struct directive *d, void *field, struct directiv
 
     if (strncmp(input->text, "unix:", 5) == 0)
         return add_unix(field, input->text + 5, input);
-    if (strncmp(input->text, "systemd:", 8) == 0) {
-        input->wrong = "systemd's sockets are not available in this version yet";
-        return false;
-    }
+    if (strncmp(input->text, "systemd:", 8) == 0)
+        return add_systemd(field, input->text + 8, input);
     if (!host_port_split(input->text, n, &host, &length, &port))
         return false;
     if (input->text[0] != '[' && host_name_equal(host, length, "localhost", 9))
@@ -120,6 +148,8 @@ static void format_listen(const struct directive *d, const void *field,
 
         if (address->unix_path) {
             directive_put(output, "unix:%s", address->unix_path);
+        } else if (address->systemd_name) {
+            directive_put(output, "systemd:%s", address->systemd_name);
         } else if (address->optional) {
             directive_put(output, "localhost:%u", address->endpoint.port);
             i++; /* the other half of it */

@@ -394,7 +394,8 @@ static void finish_file(struct loader *l)
                  l->places[SECTION_UPSTREAM], &l->faults);
 }
 
-struct config *loader_run(FILE *in, const char *name, FILE *errors)
+struct config *loader_run(FILE *in, const char *name, const struct activation *activation,
+                          FILE *errors)
 {
     static const struct reader_callbacks callbacks = {on_section, on_key, on_bad_section, on_error};
     struct config *config = NULL;
@@ -406,6 +407,7 @@ struct config *loader_run(FILE *in, const char *name, FILE *errors)
         fprintf(errors, "%s: %s\n", name, strerror(ENOMEM));
         goto out;
     }
+    l.config->activation = activation;
     was_read = reader_run(in, &callbacks, &l);
     reason = errno;
     if (was_read)

@@ -7,6 +7,7 @@
 
 /* Reads to the end. NULL when anything is wrong: the errors are in `errors` then, and begin with
  * `name`. Of the result `file` and `rules` are still to be set. */
-struct config *loader_run(FILE *in, const char *name, FILE *errors);
+struct config *loader_run(FILE *in, const char *name, const struct activation *activation,
+                          FILE *errors);
 
 #endif

@@ -6,6 +6,22 @@
 #include "daemon/control_socket.h"
 #include "daemon/inspect.h"
 #include "daemon/serving.h"
+#include "daemon/upgrade.h"
+#include "daemon/watchdog.h"
+
+#define CONTROL_STATUS_MAX 160
+#define CONTROL_OFFERS_MAX 8
+
+/* NULL: the new process serves, and this one drains; else why it does not, and this one serves on. */
+typedef void control_upgraded(void *context, const char *failure);
+
+/* A listening socket beside those of the listeners. */
+struct control_offer {
+    const char *name; /* static; NULL: no offer */
+    const char *path; /* borrowed, of a unix socket; NULL: `asked` */
+    struct ip_endpoint asked;
+    int fd; /* borrowed */
+};
 
 #include <time.h>
 
@@ -42,7 +58,18 @@ struct control_plane {
     int64_t started, loaded;    /* the daemon, and the configuration that is in force; Unix time */
     struct timespec started_at; /* the same, of the clock that never goes back */
     bool draining;
-    ev_signal term, interrupt, hangup;
+    bool has_failed;       /* the last reload */
+    struct notify *notify; /* borrowed from main() */
+    struct watchdog watchdog;
+    char status[CONTROL_STATUS_MAX]; /* that systemd was told last */
+    struct successor *successor;     /* borrowed from main() */
+    struct upgrade upgrade;
+    control_upgraded *upgrade_tell; /* NULL: nobody */
+    void *upgrade_context;
+    bool upgrade_again; /* asked for while a reload is being applied */
+    bool is_replaced;   /* another process is the service now */
+    struct control_offer offers[CONTROL_OFFERS_MAX];
+    ev_signal term, interrupt, hangup, user2;
     ev_async worker_ended, worker_serves;
     ev_timer drain_deadline, report, expiry;
 };
@@ -61,6 +88,9 @@ void control_reload_for(struct control_plane *cp, struct reload_waiter *waiter);
 
 /* No worker takes anything up any more: who waits for a reload is told so. */
 void control_end_reloads(struct control_plane *cp);
+
+/* The reload that waits until another one, or an upgrade, is over. Harmless when none does, and too early. */
+void control_reload_again(struct control_plane *cp);
 
 /* He does not wait any more. The reload goes on. */
 void control_forget_waiter(struct control_plane *cp, struct reload_waiter *waiter);
@@ -84,5 +114,31 @@ void control_drain(struct control_plane *cp);
 
 /* control_plane.c: ends all sessions at once. */
 void control_stop(struct control_plane *cp);
+
+/* control_upgrade.c: starts the same program again and has it take over all that listens; then this process drains. Not while it drains
+ * or upgrades already. `told` (or NULL) is called once, at once or later. */
+void control_upgrade(struct control_plane *cp, control_upgraded *told, void *context);
+
+/* The one that waits for a reload to be in force, if any; and ends the new process: this one is ending itself. */
+void control_upgrade_again(struct control_plane *cp);
+void control_upgrade_abort(struct control_plane *cp);
+
+void control_upgrade_init(struct control_plane *cp, const char *binary, char **arguments);
+
+/* The first configuration is served: says so to the process before, or else to systemd. */
+void control_serves(struct control_plane *cp);
+
+/* A socket (borrowed, until it is withdrawn) that the next process shall have as well, where inherited_take() finds it by `name`
+ * (static) and by the address asked for, or (the other is NULL) its path, which is borrowed as well. False: there are too many. */
+bool control_offer(struct control_plane *cp, const char *name, const struct ip_endpoint *asked,
+                   const char *path, int fd);
+void control_withdraw(struct control_plane *cp, int fd);
+
+/* control_notify.c: tells systemd that the start or a reload is over; that the end takes up to `ms`; how many sessions there
+ * are, if it does not know; that the start has failed. */
+void control_tell_ready(struct control_plane *cp);
+void control_tell_stopping(struct control_plane *cp, int64_t ms);
+void control_tell_status(struct control_plane *cp);
+void control_tell_failed(struct control_plane *cp);
 
 #endif

@@ -51,6 +51,7 @@ static void report_all(struct control_plane *cp)
 static void on_report(struct ev_loop *loop, ev_timer *w, int revents)
 {
     report_all(w->data);
+    control_tell_status(w->data);
 }
 
 static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
@@ -62,9 +63,11 @@ static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
 
 void control_stop(struct control_plane *cp)
 {
+    control_upgrade_abort(cp);
     cp->draining = true; /* a SIGTERM that is handled after a SIGINT takes nothing back */
     log_message(LOG_LEVEL_NOTICE, "stop", "stopping at once");
     control_end_reloads(cp);
+    control_tell_stopping(cp, 0);
     workers_command(&cp->serving.workers, WORKER_STOP);
 }
 
@@ -84,10 +87,12 @@ void control_drain(struct control_plane *cp)
 
     if (cp->draining)
         return;
+    control_upgrade_abort(cp);
     cp->draining = true;
     log_message(LOG_LEVEL_NOTICE, "drain", "no new connections; sessions may finish within %lld ms",
                 (long long)drain_timeout);
     control_end_reloads(cp);
+    control_tell_stopping(cp, drain_timeout);
     workers_command(&cp->serving.workers, WORKER_DRAIN);
     ev_timer_set(&cp->drain_deadline, (double)drain_timeout / 1000., 0.);
     ev_timer_start(cp->loop, &cp->drain_deadline);
@@ -97,10 +102,16 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct control_plane *cp = w->data;
 
-    if (cp->draining)
-        control_stop(cp);
-    else
+    if (!cp->draining)
         control_drain(cp);
+    else if (!cp->is_replaced)
+        control_stop(cp);
+    cp->is_replaced = false; /* it drains already, and nobody has asked it to before */
+}
+
+static void on_user2(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    control_upgrade(w->data, NULL, NULL);
 }
 
 /* In a worker's thread. */
@@ -133,6 +144,7 @@ static void watch(struct control_plane *cp)
     watch_signal(cp, &cp->term, SIGTERM, on_term);
     watch_signal(cp, &cp->interrupt, SIGINT, on_interrupt);
     watch_signal(cp, &cp->hangup, SIGHUP, on_hangup);
+    watch_signal(cp, &cp->user2, SIGUSR2, on_user2);
     ev_async_init(&cp->worker_ended, on_worker_ended);
     ev_async_start(cp->loop, &cp->worker_ended);
     ev_init(&cp->drain_deadline, on_drain_deadline);
@@ -149,7 +161,7 @@ static void watch(struct control_plane *cp)
 /* What remains is short; a signal must find neither a loop that is gone nor its default action. */
 static void ignore_signals(struct control_plane *cp)
 {
-    ev_signal *const watchers[] = {&cp->term, &cp->interrupt, &cp->hangup};
+    ev_signal *const watchers[] = {&cp->term, &cp->interrupt, &cp->hangup, &cp->user2};
 
     for (size_t i = 0; i < sizeof watchers / sizeof watchers[0]; i++) {
         if (!ev_is_active(watchers[i]))
@@ -227,7 +239,7 @@ static bool start(struct control_plane *cp, struct config *config)
     serving->workers.ended = on_ended;
     serving->workers.serves = on_serves;
     serving->workers.context = cp;
-    ready = privileges_find(config, &serving->privileges) &&
+    ready = privileges_find(config, cp->successor->is_confined, &serving->privileges) &&
             serving_init(serving, cp->loop, config) &&
             workers_init(&serving->workers, count, config);
     if (!ready) {
@@ -248,12 +260,20 @@ static bool start(struct control_plane *cp, struct config *config)
     unreadable_tell(change.snapshot->config);
     control_socket_apply(cp->control, &control);
     control_apply(cp, &change);
+    watchdog_start(&cp->watchdog, cp->loop, &serving->workers, cp->notify);
     return true;
 }
 
-int control_plane_run(struct config *config, const char *file)
+int control_plane_run(const struct control_setup *setup)
 {
-    struct control_plane cp = {.file = file, .folder = -1, .started = (int64_t)time(NULL)};
+    struct control_plane cp = {
+        .file = setup->file,
+        .folder = -1,
+        .started = (int64_t)time(NULL),
+        .notify = setup->notify,
+        .successor = setup->successor,
+        .serving.inherited = setup->inherited,
+    };
     int status = 1;
 
     clock_gettime(CLOCK_MONOTONIC, &cp.started_at);
@@ -261,20 +281,28 @@ int control_plane_run(struct config *config, const char *file)
     cp.loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (!cp.loop) {
         log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
-        config_unref(config);
+        config_unref(setup->config);
         return 1;
     }
-    if (start(&cp, config)) {
+    notify_watch(cp.notify, cp.loop);
+    control_upgrade_init(&cp, setup->binary, setup->arguments);
+    if (start(&cp, setup->config)) {
         ev_run(cp.loop, 0);
         report_all(&cp);
         log_message(LOG_LEVEL_NOTICE, "end", "all sessions have ended");
         status = 0;
+    } else {
+        control_tell_failed(&cp);
     }
     control_socket_free(cp.control);
+    control_upgrade_abort(&cp);
+    successor_done(cp.successor);
+    watchdog_stop(&cp.watchdog);
     workers_done(&cp.serving.workers);
     inspector_free(cp.inspector);
     serving_done(&cp.serving);
     ignore_signals(&cp);
+    notify_done(cp.notify);
     ev_loop_destroy(cp.loop);
     if (cp.folder >= 0)
         close(cp.folder);

@@ -59,11 +59,11 @@ static struct config *load(const struct control_plane *cp, FILE *errors)
     if (!cp->file)
         return config_default();
     if (cp->folder < 0)
-        return config_load(cp->file, errors);
+        return config_load(cp->file, &cp->serving.inherited->activation, errors);
     fd = openat(cp->folder, cp->name, O_RDONLY | O_CLOEXEC);
     in = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (in) {
-        config = config_read(in, cp->file, errors);
+        config = config_read(in, cp->file, &cp->serving.inherited->activation, errors);
         fclose(in);
     } else {
         fprintf(errors, "%s: %s\n", cp->file, strerror(errno));
@@ -166,6 +166,7 @@ static struct reload_waiter *take(struct reload_waiter **list)
 
 static void apply(struct control_plane *cp, struct change *change)
 {
+    cp->has_failed = false;
     log_apply(change->log);
     control_socket_apply(cp->control, &change->control);
     control_apply(cp, &change->serving);
@@ -178,6 +179,8 @@ static void refuse(struct control_plane *cp, const char *errors, const char *tol
     log_lines(errors);
     log_reopen(); /* asked for, and harmless */
     log_message(LOG_LEVEL_ERROR, "reload_failed", "the configuration before stays in force");
+    cp->has_failed = true;
+    control_tell_ready(cp);
     answer(take(&cp->waiters), &outcome);
 }
 
@@ -193,7 +196,10 @@ static void reload(struct control_plane *cp)
     FILE *const files[] = {account.errors, account.told, account.notes};
     bool has_memory = account.errors && account.told && account.notes;
     struct change change;
-    bool prepared = has_memory && prepare(cp, &account, &change);
+    bool prepared;
+
+    notify_reloading(cp->notify);
+    prepared = has_memory && prepare(cp, &account, &change);
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (files[i])
@@ -229,7 +235,7 @@ void control_end_reloads(struct control_plane *cp)
 
 void control_reload_for(struct control_plane *cp, struct reload_waiter *waiter)
 {
-    bool later = cp->is_applying && !cp->draining;
+    bool later = (cp->is_applying || cp->upgrade.pid) && !cp->draining;
 
     add(later ? &cp->waiters_again : &cp->waiters, waiter);
     if (cp->draining)
@@ -259,6 +265,15 @@ void control_forget_waiter(struct control_plane *cp, struct reload_waiter *waite
     forget(&cp->waiters_again, waiter);
 }
 
+void control_reload_again(struct control_plane *cp)
+{
+    if (!cp->reload_again || cp->is_applying || cp->upgrade.pid)
+        return;
+    cp->reload_again = false;
+    cp->waiters = take(&cp->waiters_again);
+    reload(cp);
+}
+
 static void say_ready(struct control_plane *cp)
 {
     unsigned count = cp->serving.workers.count;
@@ -273,6 +288,7 @@ static void say_ready(struct control_plane *cp)
 void control_follows(struct control_plane *cp)
 {
     struct reload_outcome outcome = {.is_in_force = true, .errors = ""};
+    bool was_ready = cp->is_ready;
 
     if (!cp->is_applying)
         return;
@@ -282,11 +298,12 @@ void control_follows(struct control_plane *cp)
                     cp->file ? cp->file : "the built-in default");
     else
         say_ready(cp);
+    if (was_ready && !cp->draining)
+        control_tell_ready(cp);
+    else if (!was_ready)
+        control_serves(cp);
     outcome.notes = cp->notes ? cp->notes : "";
     answer(take(&cp->waiters), &outcome);
-    if (!cp->reload_again)
-        return;
-    cp->reload_again = false;
-    cp->waiters = take(&cp->waiters_again);
-    reload(cp);
+    control_upgrade_again(cp);
+    control_reload_again(cp);
 }

@@ -21,11 +21,48 @@ static struct {
     bool is_elsewhere;             /* not on stderr: errors of the start are told there, too */
     const struct log_sink *newest; /* borrowed: what the writing thread has, or will take next */
     atomic_bool started;
+    char *inherited_path; /* owned; NULL: none */
+    int inherited;        /* the descriptor of that file; owned */
 } the_log = {.level = LOG_LEVEL_INFO};
 
 static void say_unopened(FILE *to, const char *path, int reason)
 {
     fprintf(to, "cannot open the log %s: %s\n", path ? path : "stderr", strerror(reason));
+}
+
+void log_inherit(const char *path, int fd)
+{
+    free(the_log.inherited_path);
+    the_log.inherited_path = strdup(path);
+    the_log.inherited = fd;
+    if (!the_log.inherited_path)
+        close(fd);
+}
+
+int log_descriptor(const char **ret_path)
+{
+    if (!the_log.newest || the_log.newest->target != LOG_TARGET_FILE)
+        return -1;
+    *ret_path = the_log.newest->path;
+    return the_log.newest->fd;
+}
+
+/* What the other daemon opened as somebody else, or outside of a chroot. */
+static struct log_sink *open_or_inherit(enum log_target target, const char *path)
+{
+    struct log_sink *sink = log_sink_open(target, path);
+    bool is_there = the_log.inherited_path && target == LOG_TARGET_FILE &&
+                    strcmp(the_log.inherited_path, path) == 0;
+    int reason = errno;
+
+    if (!sink && is_there)
+        sink = log_sink_adopt(path, the_log.inherited);
+    else if (the_log.inherited_path)
+        close(the_log.inherited);
+    free(the_log.inherited_path);
+    the_log.inherited_path = NULL;
+    errno = reason;
+    return sink;
 }
 
 bool log_open(const struct config *config)
@@ -37,7 +74,7 @@ bool log_open(const struct config *config)
     the_log.level = (int)config->log_level;
     the_log.format = config->log_format;
     the_log.is_elsewhere = config->log_target != LOG_TARGET_STDERR;
-    sink = log_sink_open(target, path);
+    sink = open_or_inherit(target, path);
     if (!sink) {
         int reason = errno;
 

@@ -13,6 +13,13 @@
 
 #include <stdio.h>
 
+/* Before log_open(): the file that the daemon before us writes to, for a user who may not open it again. Owns `fd`. */
+void log_inherit(const char *path, int fd);
+
+/* Of the file that is written to now, for the next process: its descriptor (borrowed, until a reload) and *ret_path; -1: it
+ * is no file. The control plane's thread. */
+int log_descriptor(const char **ret_path);
+
 /* Opens the sink that the configuration asks for and starts the writing thread. False with a message
  * on stderr. Before it, and after log_close(), lines go straight to stderr. */
 bool log_open(const struct config *config);

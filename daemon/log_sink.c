@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct {
@@ -21,19 +22,44 @@ const char *log_sink_path(enum log_target target, const char *file)
     return target == LOG_TARGET_FILE ? file : sinks[target].path;
 }
 
-struct log_sink *log_sink_open(enum log_target target, const char *path)
+/* NULL without memory. */
+static struct log_sink *new_sink(enum log_target target, const char *path, int fd)
 {
     struct log_sink *sink = calloc(1, sizeof *sink);
-    int reason;
 
     if (!sink)
         return NULL;
     sink->ops = sinks[target].ops;
     sink->target = target;
-    sink->fd = -1;
+    sink->fd = fd;
     sink->retry_ms = -1;
     sink->path = path ? strdup(path) : NULL;
-    if ((!path || sink->path) && sink->ops->open(sink))
+    if (!path || sink->path)
+        return sink;
+    free(sink);
+    return NULL;
+}
+
+struct log_sink *log_sink_adopt(const char *path, int fd)
+{
+    struct log_sink *sink = new_sink(LOG_TARGET_FILE, path, fd);
+    struct stat st;
+
+    if (sink)
+        sink->is_regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    else
+        close(fd);
+    return sink;
+}
+
+struct log_sink *log_sink_open(enum log_target target, const char *path)
+{
+    struct log_sink *sink = new_sink(target, path, -1);
+    int reason;
+
+    if (!sink)
+        return NULL;
+    if (sink->ops->open(sink))
         return sink;
     reason = errno;
     log_sink_free(sink);

@@ -46,6 +46,9 @@ struct log_sink {
 /* The sink of a target. `path`: of the file, or of the socket instead of the usual one; NULL for
  * stderr. NULL with errno: it cannot be opened, or nobody reads the socket. */
 struct log_sink *log_sink_open(enum log_target target, const char *path);
+
+/* A file of this path that is open already. Owns `fd`. NULL without memory. */
+struct log_sink *log_sink_adopt(const char *path, int fd);
 void log_sink_free(struct log_sink *sink);
 
 /* The path that belongs to a target: `file`, one of the sockets above, or NULL for stderr. */

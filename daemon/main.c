@@ -2,6 +2,7 @@
 #include "config/dump.h"
 #include "daemon/control_plane.h"
 #include "daemon/log.h"
+#include "daemon/own_binary.h"
 #include "daemon/privileges.h"
 #include "daemon/tls_setup.h"
 
@@ -87,7 +88,7 @@ static bool gets_names(const struct config_upstream *route)
 }
 
 /* What a good file does not do is said as well: the guard sees no address of a name that a proxy
- * resolves. */
+ * resolves, and nobody here knows where systemd's sockets are. */
 static void tell_ok(const char *file, const struct config *config)
 {
     printf("%s: ok\n", file);
@@ -95,6 +96,12 @@ static void tell_ok(const char *file, const struct config *config)
         const struct config_listener *listener = &config->listeners[i];
         const struct config_upstream *route = gets_names(listener->route) ? listener->route : NULL;
 
+        if (listener->is_undecided)
+            printf(
+                "%s: note: [listener %s] open_proxy: if a socket of systemd's is beyond loopback, "
+                "strangers could reach any target, and the start is refused (add `allow`, "
+                "`auth = password` or `default = deny`; or say `open_proxy = yes`)\n",
+                file, listener->name);
         for (unsigned j = 0; j < config->rule_count && !route; j++)
             if (gets_names(config->rules_in_order[j].route))
                 route = config->rules_in_order[j].route;
@@ -135,29 +142,100 @@ static bool hold_standard_descriptors(void)
     return fd > STDERR_FILENO;
 }
 
+/* `setup` has all but the configuration. Takes over the reference. */
+static int serve(struct control_setup *setup, struct config *config)
+{
+    int status;
+
+    signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
+    if (!privileges_forbid_new(config) || !log_open(config)) {
+        notify_failed(setup->notify, "Cannot open the log", EIO);
+        successor_failed(setup->successor, "it cannot open its log");
+        config_unref(config);
+        return EXIT_FAILURE;
+    }
+    setup->config = config;
+    status = control_plane_run(setup);
+    log_close();
+    return status;
+}
+
+/* The daemon that we would take over from, and systemd, hear of what is wrong, too. */
+static void tell_wrong(struct control_setup *setup, const char *errors)
+{
+    successor_failed(setup->successor, errors);
+    notify_failed(setup->notify, "The configuration is wrong, see the log", EINVAL);
+}
+
+/* `setup`: of the daemon; NULL: nobody serves. */
+static struct config *load(const char *file, const struct activation *activation,
+                           struct control_setup *setup)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&text, &size);
+    struct config *config;
+
+    if (!errors)
+        return NULL;
+    config = file ? config_load(file, activation, errors) : config_default();
+    fclose(errors);
+    fputs(text, stderr);
+    if (!config && setup)
+        tell_wrong(setup, text);
+    free(text);
+    return config;
+}
+
+static int run(const struct command_line *command_line, struct control_setup *setup)
+{
+    bool answers = command_line->check || command_line->dump;
+    /* Who asks by hand has no sockets of systemd, and cannot know them. */
+    const struct activation *activation =
+        answers && setup->inherited->activation.count == 0 ? NULL : &setup->inherited->activation;
+    struct config *config = load(command_line->file, activation, answers ? NULL : setup);
+    int status;
+
+    if (!config)
+        return EXIT_FAILURE;
+    if (!answers)
+        return serve(setup, config);
+    status = answer(command_line, config);
+    config_unref(config);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct command_line command_line = {0};
     int status = parse_command_line(argc, argv, &command_line);
-    struct config *config;
+    struct inherited inherited = {0};
+    struct notify notify;
+    struct successor successor;
+    struct control_setup setup = {
+        .inherited = &inherited,
+        .notify = &notify,
+        .successor = &successor,
+        .arguments = argv,
+    };
+    char *binary;
 
     if (status >= 0)
         return status;
-    config = command_line.file ? config_load(command_line.file, stderr) : config_default();
-    if (!config)
-        return EXIT_FAILURE;
-    if (command_line.check || command_line.dump) {
-        status = answer(&command_line, config);
-        config_unref(config);
-        return status;
-    }
-    signal(SIGPIPE, SIG_IGN); /* the log's reader may go; sockets do without signals */
     status = EXIT_FAILURE;
-    if (hold_standard_descriptors() && privileges_forbid_new(config) && log_open(config)) {
-        status = control_plane_run(config, command_line.file);
-        log_close();
-    } else {
-        config_unref(config);
+    notify_init(&notify);
+    binary = own_binary(argv[0]);
+    if (hold_standard_descriptors() && inherited_from_systemd(&inherited, stderr) &&
+        successor_open(&successor, &inherited, &notify, stderr)) {
+        if (successor.channel < 0 && !command_line.check && !command_line.dump)
+            notify_open(&notify);
+        setup.file = command_line.file;
+        setup.binary = binary;
+        status = run(&command_line, &setup);
+        successor_done(&successor);
     }
+    notify_done(&notify);
+    inherited_done(&inherited);
+    free(binary);
     return status;
 }

@@ -86,13 +86,13 @@ static bool find_group(struct privileges *p)
     return true;
 }
 
-bool privileges_find(const struct config *config, struct privileges *ret)
+bool privileges_find(const struct config *config, bool is_confined, struct privileges *ret)
 {
     struct privileges p = {
         .user = config->user,
         .group = config->group,
-        .chroot = config->chroot,
-        .confines = config->chroot != NULL,
+        .chroot = is_confined ? NULL : config->chroot,
+        .confines = is_confined || config->chroot != NULL,
         .uid = -1,
         .gid = -1,
     };

@@ -10,10 +10,11 @@ struct privileges {
     bool confines;                     /* there is a chroot, also when that text is gone */
 };
 
-/* Looks the names up, before anything is bound. What is all digits is a number; one without an entry
+/* Looks the names up, before anything is bound. `is_confined`: the root directory was changed before this program was
+ * started, by the one that it takes over from; it is not changed again. What is all digits is a number; one without an entry
  * is taken if there is a `group`. False, with a message logged, when there is no such user or group,
  * or somebody else than root asks for a change. */
-bool privileges_find(const struct config *config, struct privileges *ret);
+bool privileges_find(const struct config *config, bool is_confined, struct privileges *ret);
 
 /* What is dropped is never got back by running a program (PR_SET_NO_NEW_PRIVS), if anything is to be
  * dropped. To be called before the first thread starts, for threads inherit it. */

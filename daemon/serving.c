@@ -136,11 +136,12 @@ bool serving_prepare(struct serving *serving, struct config *config, FILE *told,
     struct socket_owner owner = {serving->privileges.uid, serving->privileges.gid};
     struct serving_change change = {.snapshot = make_snapshot(serving, config, told)};
 
+    serving->error_number = 0;
     if (!change.snapshot)
         return false;
     if (!sockets_open(&change.sockets, change.snapshot,
-                      serving->snapshot ? &serving->sockets : NULL, serving->workers.count, owner,
-                      told)) {
+                      serving->snapshot ? &serving->sockets : NULL, serving->inherited,
+                      serving->workers.count, owner, told, &serving->error_number)) {
         snapshot_unref(change.snapshot);
         return false;
     }

@@ -20,6 +20,8 @@ struct serving {
     struct health *health;          /* owned: of their servers */
     struct sockets sockets;
     struct privileges privileges;
+    struct inherited *inherited; /* borrowed: sockets that were there before us */
+    int error_number; /* why the last preparation failed, where there is such a number; else 0 */
 };
 
 /* Before anything else: what watches the names of whitelists, on the control plane's loop. False

@@ -16,19 +16,6 @@ static unsigned next_id; /* the control plane's thread only */
 
 /* ---- saying what happens ---- */
 
-static void put_address(struct log_record *record, const struct socket_set *set,
-                        const struct ip_endpoint *endpoint)
-{
-    char text[ENDPOINT_TEXT_MAX];
-
-    if (set->unix_path) {
-        log_record_string(record, "address", set->unix_path);
-    } else {
-        endpoint_format(endpoint, text);
-        log_record_string(record, "address", text);
-    }
-}
-
 static const char *explain(const struct socket_set *set, int error_number)
 {
     if (error_number == EADDRINUSE)
@@ -50,25 +37,9 @@ static void log_cannot_listen(enum log_level level, const struct config_listener
         return;
     log_begin(&record, level, "listen");
     log_record_string(&record, "listener", listener->name);
-    put_address(&record, set, &set->asked);
+    socket_set_put(set, &set->asked, &record);
     log_record_string(&record, "error", stream_error_name(error, name));
     log_record_string(&record, "message", explain(set, error->code));
-    log_commit(&record);
-}
-
-static void remove_file(const struct socket_set *set, bool in_chroot)
-{
-    struct log_record record;
-    char message[128];
-
-    if (unlink(set->unix_path) == 0 || (errno == ENOENT && !in_chroot))
-        return;
-    if (!log_wants(LOG_LEVEL_WARNING))
-        return;
-    snprintf(message, sizeof message, "the socket's file stays behind: %s", strerror(errno));
-    log_begin(&record, LOG_LEVEL_WARNING, "listen");
-    log_record_string(&record, "address", set->unix_path);
-    log_record_string(&record, "message", message);
     log_commit(&record);
 }
 
@@ -82,7 +53,7 @@ void sockets_log(const struct sockets *sockets, const struct snapshot *snapshot)
             continue;
         log_begin(&record, LOG_LEVEL_NOTICE, "listening");
         log_record_string(&record, "listener", snapshot->config->listeners[set->listener].name);
-        put_address(&record, set, &set->bound);
+        socket_set_put(set, &set->bound, &record);
         log_commit(&record);
     }
 }
@@ -108,15 +79,6 @@ static bool needs_v6_only(const struct config *config, const struct ip_endpoint 
     return false;
 }
 
-static void close_fds(struct socket_set *set, unsigned workers)
-{
-    for (unsigned i = 0; set->fds && i < workers; i++) {
-        if (set->fds[i] >= 0)
-            close(set->fds[i]);
-        set->fds[i] = -1;
-    }
-}
-
 /* Our own socket on the port, of whatever address, would make the probe fail. */
 static bool has_port(const struct sockets *sockets, uint16_t port)
 {
@@ -126,58 +88,10 @@ static bool has_port(const struct sockets *sockets, uint16_t port)
     return false;
 }
 
-static bool open_tcp(struct socket_set *set, const struct sockets *current, unsigned workers,
-                     int backlog, struct stream_error *ret_error)
-{
-    set->bound = set->asked;
-    if (!has_port(current, set->asked.port) &&
-        !listener_probe(&set->asked, set->v6_only, ret_error))
-        return false;
-    for (unsigned i = 0; i < workers; i++) {
-        set->fds[i] =
-            listener_open_socket(&set->bound, backlog, true, set->v6_only, &set->bound, ret_error);
-        if (set->fds[i] < 0)
-            return false;
-    }
-    return true;
-}
-
-/* There is no SO_REUSEPORT for paths: the workers share one socket. */
-static bool open_unix(struct socket_set *set, unsigned workers, int backlog,
-                      struct socket_owner owner, struct stream_error *ret_error)
-{
-    set->fds[0] = listener_open_unix(set->unix_path, backlog, set->mode, ret_error);
-    if (set->fds[0] < 0)
-        return false;
-    if ((owner.uid >= 0 || owner.gid >= 0) &&
-        chown(set->unix_path, (uid_t)owner.uid, (gid_t)owner.gid) != 0) {
-        *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, errno);
-        remove_file(set, false);
-        return false;
-    }
-    for (unsigned i = 1; i < workers; i++) {
-        set->fds[i] = fcntl(set->fds[0], F_DUPFD_CLOEXEC, 0);
-        if (set->fds[i] < 0) {
-            *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, errno);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* What one of the two loopback addresses may fail with while the other one serves. */
 static bool may_do_without(const struct stream_error *error)
 {
     return error->code == EADDRNOTAVAIL || error->code == EAFNOSUPPORT || error->code == EADDRINUSE;
-}
-
-static bool same_place(const struct socket_set *a, const struct socket_set *b)
-{
-    if (a->unix_path || b->unix_path)
-        return a->unix_path && b->unix_path && strcmp(a->unix_path, b->unix_path) == 0;
-    if (a->asked.port == 0 && a->gate != b->gate)
-        return false; /* any port, but not that of another listener */
-    return endpoint_equal(&a->asked, &b->asked) && a->v6_only == b->v6_only;
 }
 
 static bool has_id(const struct sockets *sockets, unsigned id)
@@ -192,7 +106,7 @@ static const struct socket_set *find(const struct sockets *current, const struct
                                      const struct sockets *taken)
 {
     for (unsigned i = 0; current && i < current->count; i++)
-        if (same_place(&current->sets[i], wanted) && !has_id(taken, current->sets[i].id))
+        if (socket_set_equal(&current->sets[i], wanted) && !has_id(taken, current->sets[i].id))
             return &current->sets[i];
     return NULL;
 }
@@ -201,8 +115,10 @@ struct opening {
     struct sockets *sockets;
     struct snapshot *snapshot;
     const struct sockets *current;
+    struct inherited *inherited;
     struct socket_owner owner;
     FILE *told;
+    int error_number; /* of the first failure; 0: none yet */
 };
 
 /* As messages about the file have it, which does not say where this is wrong. */
@@ -212,9 +128,13 @@ static void tell_cannot_listen(const struct opening *o, const struct config_list
     char text[ENDPOINT_TEXT_MAX];
 
     endpoint_format(&set->asked, text);
-    fprintf(o->told, "[listener %s] listen = %s%s: %s\n", listener->name,
-            set->unix_path ? "unix:" : "", set->unix_path ? set->unix_path : text,
-            explain(set, error->code));
+    if (set->held)
+        fprintf(o->told, "[listener %s] listen = systemd:%s: %s\n", listener->name, set->held->name,
+                explain(set, error->code));
+    else
+        fprintf(o->told, "[listener %s] listen = %s%s: %s\n", listener->name,
+                set->unix_path ? "unix:" : "", set->unix_path ? set->unix_path : text,
+                explain(set, error->code));
 }
 
 static bool open_new(struct opening *o, struct socket_set *set,
@@ -222,26 +142,57 @@ static bool open_new(struct opening *o, struct socket_set *set,
 {
     unsigned workers = o->sockets->workers;
     int backlog = (int)listener->queue;
+    bool taken, is_ours = has_port(o->current, set->asked.port) ||
+                          inherited_has_port(o->inherited, set->asked.port);
 
-    set->id = ++next_id;
-    set->fds = malloc(workers * sizeof *set->fds);
-    *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, ENOMEM);
-    if (!set->fds)
-        return false;
-    for (unsigned i = 0; i < workers; i++)
-        set->fds[i] = -1;
     set->mode = (mode_t)listener->unix_mode;
-    if (set->unix_path)
-        return open_unix(set, workers, backlog, o->owner, ret_error);
-    return open_tcp(set, o->current, workers, backlog, ret_error);
+    if (!socket_set_adopt(set, o->inherited, listener->name, workers, backlog, &taken, ret_error))
+        return false;
+    return taken || socket_set_open(set, workers, backlog, !is_ours, o->owner, ret_error);
 }
 
-static void set_done(struct socket_set *set, unsigned workers)
+static struct socket_set begin_set(const struct opening *o, unsigned index)
 {
-    close_fds(set, workers);
-    free(set->fds);
-    free(set->unix_path);
-    *set = (struct socket_set){0};
+    return (struct socket_set){
+        .listener = index,
+        .gate = o->snapshot->listeners[index].gate,
+    };
+}
+
+/* The set stands behind the last one. False: nothing is left of it, and it is logged. */
+static bool finish_set(struct opening *o, struct socket_set *set, bool is_good,
+                       enum log_level level, const struct stream_error *error)
+{
+    bool is_noted = is_good && (set->unix_path || !set->bound.port ||
+                                snapshot_add_port(o->snapshot, set->bound.port));
+    struct stream_error failure =
+        is_good ? stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, ENOMEM) : *error;
+
+    if (is_noted) {
+        o->sockets->count++;
+        return true;
+    }
+    if (level == LOG_LEVEL_ERROR && !o->error_number)
+        o->error_number = failure.code;
+    log_cannot_listen(level, &o->snapshot->config->listeners[set->listener], set, &failure);
+    if (level == LOG_LEVEL_ERROR)
+        tell_cannot_listen(o, &o->snapshot->config->listeners[set->listener], set, &failure);
+    socket_set_done(set);
+    return false;
+}
+
+static bool open_or_follow(struct opening *o, struct socket_set *set,
+                           const struct config_listener *listener, struct stream_error *ret_error)
+{
+    const struct socket_set *known = find(o->current, set, o->sockets);
+
+    *ret_error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, ENOMEM);
+    if (known)
+        return socket_set_follow(set, known);
+    set->id = ++next_id;
+    return set->held ? socket_set_hold(set, set->held, o->sockets->workers, (int)listener->queue,
+                                       ret_error)
+                     : open_new(o, set, listener, ret_error);
 }
 
 /* 1: done; 0: an optional one that cannot be had; -1: failed, and logged. */
@@ -250,37 +201,62 @@ static int open_address(struct opening *o, unsigned index, const struct config_a
     const struct config_listener *listener = &o->snapshot->config->listeners[index];
     struct socket_set *set = &o->sockets->sets[o->sockets->count];
     struct stream_error error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, ENOMEM);
-    const struct socket_set *known;
-    enum log_level level;
+    bool is_good = true, may_fail;
 
-    *set = (struct socket_set){
-        .listener = index,
-        .gate = o->snapshot->listeners[index].gate,
-        .asked = address->endpoint,
-    };
-    if (address->unix_path && !(set->unix_path = strdup(address->unix_path)))
-        goto fail;
+    *set = begin_set(o, index);
+    set->asked = address->endpoint;
     set->v6_only = needs_v6_only(o->snapshot->config, &address->endpoint);
-    known = find(o->current, set, o->sockets);
-    if (known) {
-        set->id = known->id;
-        set->bound = known->bound;
-        set->mode = known->mode;
-        set->stays = true;
-    } else if (!open_new(o, set, listener, &error)) {
-        goto fail;
+    if (address->unix_path)
+        is_good = (set->unix_path = strdup(address->unix_path)) != NULL;
+    is_good = is_good && open_or_follow(o, set, listener, &error);
+    may_fail = !is_good && address->optional && may_do_without(&error);
+    if (finish_set(o, set, is_good, may_fail ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, &error))
+        return 1;
+    return may_fail ? 0 : -1;
+}
+
+static void log_not_passed(struct opening *o, unsigned index, const char *name, const char *what)
+{
+    const char *listener = o->snapshot->config->listeners[index].name;
+
+    if (!o->error_number)
+        o->error_number = EBADF;
+    log_message(LOG_LEVEL_ERROR, "listen", "listener %s: systemd:%s: %s", listener, name, what);
+    fprintf(o->told, "[listener %s] listen = systemd:%s: %s\n", listener, name, what);
+}
+
+/* All of the name: each is a set. How many there are; -1: one failed, or there is none. */
+static int open_systemd(struct opening *o, unsigned index, const char *name)
+{
+    const struct config_listener *listener = &o->snapshot->config->listeners[index];
+    int opened = 0;
+
+    for (unsigned i = 0; i < o->inherited->count; i++) {
+        struct inherited_socket *s = &o->inherited->sockets[i];
+        struct socket_set *set = &o->sockets->sets[o->sockets->count];
+        struct stream_error error;
+        bool is_good;
+
+        if (s->from != INHERITED_SYSTEMD || strcmp(s->name, name) != 0)
+            continue;
+        if (s->wrong || s->fd < 0) {
+            log_not_passed(
+                o, index, name,
+                s->wrong ? s->wrong
+                         : "nothing used it at the start, so it was closed: restart the daemon");
+            return -1;
+        }
+        *set = begin_set(o, index);
+        set->held = s;
+        is_good = open_or_follow(o, set, listener, &error);
+        if (!finish_set(o, set, is_good, LOG_LEVEL_ERROR, &error))
+            return -1;
+        s->is_used = true;
+        opened++;
     }
-    if (!set->unix_path && !snapshot_add_port(o->snapshot, set->bound.port))
-        goto fail;
-    o->sockets->count++;
-    return 1;
-fail:
-    level = address->optional && may_do_without(&error) ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR;
-    log_cannot_listen(level, listener, set, &error);
-    if (level == LOG_LEVEL_ERROR)
-        tell_cannot_listen(o, listener, set, &error);
-    set_done(set, o->sockets->workers);
-    return level == LOG_LEVEL_WARNING ? 0 : -1;
+    if (opened == 0)
+        log_not_passed(o, index, name, "no socket of this name was passed (FileDescriptorName=)");
+    return opened > 0 ? opened : -1;
 }
 
 static bool open_listener(struct opening *o, unsigned index)
@@ -290,7 +266,9 @@ static bool open_listener(struct opening *o, unsigned index)
     int opened = 0;
 
     for (unsigned i = 0; i < listener->address_count; i++) {
-        int result = open_address(o, index, &listener->addresses[i]);
+        const struct config_address *address = &listener->addresses[i];
+        int result = address->systemd_name ? open_systemd(o, index, address->systemd_name)
+                                           : open_address(o, index, address);
 
         good = good && result >= 0;
         opened += result;
@@ -305,10 +283,11 @@ static bool open_listener(struct opening *o, unsigned index)
 }
 
 bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct sockets *current,
-                  unsigned workers, struct socket_owner owner, FILE *told)
+                  struct inherited *inherited, unsigned workers, struct socket_owner owner,
+                  FILE *told, int *ret_errno)
 {
-    struct opening o = {ret, snapshot, current, owner, told};
-    unsigned addresses = 0;
+    struct opening o = {ret, snapshot, current, inherited, owner, told, 0};
+    unsigned addresses = inherited->count; /* a name may stand for all of them */
     bool good = true;
 
     *ret = (struct sockets){.workers = workers};
@@ -318,6 +297,7 @@ bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct s
     if (!ret->sets) {
         log_message(LOG_LEVEL_ERROR, "listen", "out of memory");
         fputs("out of memory\n", told);
+        *ret_errno = ENOMEM;
         return false;
     }
     for (unsigned i = 0; i < snapshot->config->listener_count; i++)
@@ -325,26 +305,44 @@ bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct s
     if (!good) {
         sockets_unlink(ret, current, false); /* opened right now */
         sockets_done(ret);
+        *ret_errno = o.error_number ? o.error_number : EADDRNOTAVAIL;
     }
     return good;
 }
 
 /* ---- handing over ---- */
 
+static unsigned entries_for(const struct sockets *sockets, unsigned index)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < sockets->count; i++)
+        n += sockets->sets[i].stays ? 1
+                                    : socket_set_count(&sockets->sets[i], index, sockets->workers);
+    return n;
+}
+
 struct worker_plan *sockets_plan(struct sockets *sockets, struct snapshot *snapshot, unsigned index)
 {
-    struct worker_plan *plan = worker_plan_new(snapshot, sockets->count);
+    struct worker_plan *plan = worker_plan_new(snapshot, entries_for(sockets, index));
+    struct worker_plan_entry *entry = plan ? plan->entries : NULL;
 
     for (unsigned i = 0; plan && i < sockets->count; i++) {
         struct socket_set *set = &sockets->sets[i];
+        unsigned n = set->stays ? 1 : socket_set_count(set, index, sockets->workers);
 
-        plan->entries[i] = (struct worker_plan_entry){
-            .id = set->id,
-            .fd = set->fds ? set->fds[index] : -1, /* none: it stays */
-            .listener = &snapshot->listeners[set->listener],
-        };
-        if (set->fds)
-            set->fds[index] = -1;
+        for (unsigned j = 0; j < n; j++, entry++) {
+            *entry = (struct worker_plan_entry){
+                .id = set->id,
+                .fd = -1,
+                .is_shared = set->held != NULL,
+                .listener = &snapshot->listeners[set->listener],
+            };
+            if (set->stays)
+                continue;
+            entry->fd = socket_set_at(set, index, sockets->workers, j)->fd;
+            socket_set_at(set, index, sockets->workers, j)->is_ours = false;
+        }
     }
     return plan;
 }
@@ -390,16 +388,22 @@ void sockets_unlink(const struct sockets *sockets, const struct sockets *next, b
         bool serves_on = false;
 
         for (unsigned j = 0; set->unix_path && next && j < next->count; j++)
-            serves_on = serves_on || same_place(set, &next->sets[j]);
-        if (set->unix_path && !serves_on)
-            remove_file(set, in_chroot);
+            serves_on = serves_on || socket_set_equal(set, &next->sets[j]);
+        if (set->unix_path && !set->is_anothers && !serves_on)
+            socket_set_remove_file(set, in_chroot);
     }
+}
+
+void sockets_share(struct sockets *sockets, bool with_another)
+{
+    for (unsigned i = 0; i < sockets->count; i++)
+        sockets->sets[i].is_anothers = with_another;
 }
 
 void sockets_done(struct sockets *sockets)
 {
     for (unsigned i = 0; i < sockets->count; i++)
-        set_done(&sockets->sets[i], sockets->workers);
+        socket_set_done(&sockets->sets[i]);
     free(sockets->sets);
     *sockets = (struct sockets){0};
 }

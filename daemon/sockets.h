@@ -5,22 +5,10 @@
 #define PAIRSOCKS_SOCKETS_H
 
 #include "daemon/snapshot.h"
+#include "daemon/socket_set.h"
 #include "daemon/worker.h"
 
 #include <stdio.h>
-
-/* One address, on which each worker has a socket of its own (of a unix path they share one). */
-struct socket_set {
-    unsigned id;             /* the workers know it by this */
-    unsigned listener;       /* which one of the snapshot */
-    const struct gate *gate; /* borrowed: that listener's */
-    struct ip_endpoint asked, bound;
-    char *unix_path; /* owned; NULL: an address */
-    mode_t mode;     /* that its file has */
-    bool v6_only;
-    bool stays; /* the workers have it already */
-    int *fds;   /* one for each worker, until they take them over; -1 = none */
-};
 
 struct sockets {
     struct socket_set *sets;
@@ -28,14 +16,12 @@ struct sockets {
     unsigned workers;
 };
 
-/* Opens and binds all that `snapshot` listens on; what `current` (or NULL) has already stays. The
- * ports are noted in the snapshot. Each failure is logged, and written to `told` (a line); false after
- * any, and nothing has changed. `owner`: who new unix sockets belong to; uid or gid -1 = whom they are made by. */
-struct socket_owner {
-    int64_t uid, gid;
-};
+/* Opens and binds all that `snapshot` listens on; what `current` (or NULL) has already stays, what is
+ * `inherited` is taken. The ports are noted in the snapshot. Each failure is logged, and written to `told` (a line); false after any, and
+ * nothing has changed; then *ret_errno is why the first of them failed. */
 bool sockets_open(struct sockets *ret, struct snapshot *snapshot, const struct sockets *current,
-                  unsigned workers, struct socket_owner owner, FILE *told);
+                  struct inherited *inherited, unsigned workers, struct socket_owner owner,
+                  FILE *told, int *ret_errno);
 
 /* What worker `index` shall serve: each socket, new or known. Hands over the new descriptors.
  * NULL without memory (then nothing is handed over). */
@@ -49,6 +35,9 @@ void sockets_set_modes(struct sockets *sockets, const struct snapshot *snapshot)
 /* Removes the files of unix sockets that `next` (or NULL) does not serve on. One that stays behind
  * is logged; one that has gone already is not, unless all paths mean something else since a chroot. */
 void sockets_unlink(const struct sockets *sockets, const struct sockets *next, bool in_chroot);
+
+/* Another daemon serves all of them, too, or (false) we are the only one from now on. */
+void sockets_share(struct sockets *sockets, bool with_another);
 
 /* Closes what was not handed over. */
 void sockets_done(struct sockets *sockets);

@@ -65,6 +65,15 @@ static void answer_letters(struct worker *worker)
         session_inspect(worker, letter);
 }
 
+/* Nobody whose connection stands is cut by our leaving; who waits at a shared socket is not ours to take. */
+static void leave(struct worker_listener *wl)
+{
+    if (wl->is_shared)
+        listener_close(&wl->listener);
+    else
+        listener_drain(&wl->listener);
+}
+
 static void obey(struct worker *worker)
 {
     int command = atomic_load(&worker->command);
@@ -73,7 +82,7 @@ static void obey(struct worker *worker)
         return;
     for (struct worker_listener *wl = worker->listeners; wl; wl = wl->next) {
         if (command == WORKER_DRAIN)
-            listener_drain(&wl->listener);
+            leave(wl);
         else
             listener_close(&wl->listener);
     }
@@ -181,7 +190,7 @@ static void drop_listeners(struct worker *worker, struct worker_plan *plan)
             at = &wl->next;
             continue;
         }
-        listener_drain(&wl->listener);
+        leave(wl);
         *at = wl->next;
         free(wl);
     }
@@ -198,6 +207,7 @@ static void start_listener(struct worker *worker, struct worker_plan_entry *entr
     }
     wl->worker = worker;
     wl->id = entry->id;
+    wl->is_shared = entry->is_shared;
     wl->serves = entry->listener;
     wl->next = worker->listeners;
     worker->listeners = wl;
@@ -301,6 +311,15 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
     obey(worker);
 }
 
+static void on_asked(struct ev_loop *loop, ev_async *w, int revents)
+{
+    struct worker *worker = w->data;
+
+    (void)loop;
+    (void)revents;
+    atomic_store(&worker->owes_turn, false);
+}
+
 void worker_session_ended(struct worker *worker)
 {
     if (worker->closing && !worker->sessions.first)
@@ -316,6 +335,7 @@ static void *worker_main(void *arg)
     worker->now = monotonic_ms();
     ev_run(worker->loop, 0);
     inspect_inbox_close(&worker->letters);
+    atomic_store(&worker->has_ended, true);
     worker->all->ended(worker->all->context);
     return NULL;
 }
@@ -351,6 +371,9 @@ static bool worker_init(struct worker *worker, const struct config *config)
     ev_async_init(&worker->wake, on_wake);
     worker->wake.data = worker;
     ev_async_start(worker->loop, &worker->wake);
+    ev_async_init(&worker->asked, on_asked);
+    worker->asked.data = worker;
+    ev_async_start(worker->loop, &worker->asked);
     ev_check_init(&worker->clock, on_clock);
     ev_set_priority(&worker->clock, EV_MAXPRI);
     worker->clock.data = worker;
@@ -415,6 +438,19 @@ void workers_resume_listeners(struct workers *workers)
 {
     for (unsigned i = 0; i < workers->count; i++)
         wake(&workers->worker[i]);
+}
+
+void workers_ask(struct workers *workers)
+{
+    for (unsigned i = 0; i < workers->count; i++) {
+        atomic_store(&workers->worker[i].owes_turn, true);
+        ev_async_send(workers->worker[i].loop, &workers->worker[i].asked);
+    }
+}
+
+bool worker_has_turned(const struct worker *worker)
+{
+    return !atomic_load(&worker->owes_turn) || atomic_load(&worker->has_ended);
 }
 
 static void worker_done(struct worker *worker)

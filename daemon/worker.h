@@ -26,8 +26,9 @@ struct workers;
 
 /* What a worker shall serve from now on; see workers_serve(). */
 struct worker_plan_entry {
-    unsigned id; /* of the socket */
-    int fd;      /* new: owned by the plan until it is taken over; -1: the worker has it */
+    unsigned id;    /* of the socket */
+    int fd;         /* new: owned by the plan until it is taken over; -1: the worker has it */
+    bool is_shared; /* with another process, which serves who waits when we leave */
     const struct snapshot_listener *listener;
 };
 
@@ -42,7 +43,8 @@ struct worker_listener {
     struct listener listener;
     struct worker_listener *next;
     struct worker *worker;
-    unsigned id;
+    unsigned id;                            /* several may have the same */
+    bool is_shared;                         /* as the plan's entry says */
     const struct snapshot_listener *serves; /* of the worker's snapshot; what it accepts for */
 };
 
@@ -75,7 +77,9 @@ struct worker {
     struct inspect_inbox letters;  /* what the control plane wants to know */
     uint64_t now;                  /* ms, monotonic, of this turn of the loop */
     uint64_t next_id;
-    bool closing;                     /* its listeners are closed: it ends with its last session */
+    bool closing;   /* its listeners are closed: it ends with its last session */
+    ev_async asked; /* whether it turns */
+    atomic_bool owes_turn, has_ended;
     atomic_int command;               /* enum worker_command */
     struct worker_plan *_Atomic plan; /* to be taken up; owned */
 };
@@ -110,6 +114,10 @@ void workers_command(struct workers *workers, enum worker_command command);
 
 /* Wakes all so that paused listeners try again. Any thread. */
 void workers_resume_listeners(struct workers *workers);
+
+/* Asks all workers to turn; and whether one has done so since, or has ended: so the watchdog knows who hangs. */
+void workers_ask(struct workers *workers);
+bool worker_has_turned(const struct worker *worker);
 
 /* Stops the workers that still run, waits for their threads and frees everything. */
 void workers_done(struct workers *workers);

@@ -217,7 +217,7 @@ def test_a_misspelt_word_that_is_near_to_nothing_is_told_alone(tmp_path):
 
 LATER = [
     "peer_name = x", 
-    "listen = systemd:x", "[daemon]\nstatus = none",
+    "[daemon]\nstatus = none",
     "[daemon]\npac = no",
     "[rule r]\naction = allow\nrate = 1M",
 ]

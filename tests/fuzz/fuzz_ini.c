@@ -128,7 +128,7 @@ static void check_dump(const struct config *config)
     struct config *same;
 
     store((const uint8_t *)text, n);
-    same = config_load(path, stderr);
+    same = config_load(path, NULL, stderr);
     CLAIM(same);
     CLAIM(!snapshot_difference(config, same));
     again = dump(same, &m);
@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     CLAIM(out);
     store(data, size);
-    config = config_load(path, out);
+    config = config_load(path, NULL, out);
     CLAIM(fclose(out) == 0);
     if (config) {
         CLAIM(n == 0);

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const struct activation *ini_activation;
+
 static char folder[] = "/tmp/pairsocks-test-config-XXXXXX";
 
 void ini_enter_folder(void)
@@ -35,7 +37,7 @@ struct config *ini_load_bytes(const void *bytes, size_t n, char **ret_errors)
 
     cr_assert(errors);
     write_file(bytes, n);
-    config = config_load("p.ini", errors);
+    config = config_load("p.ini", ini_activation, errors);
     fclose(errors);
     return config;
 }

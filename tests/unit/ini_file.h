@@ -15,6 +15,9 @@
 void ini_enter_folder(void);
 void ini_leave_folder(void);
 
+/* What files are loaded with; NULL at first: nothing is known of systemd's sockets. */
+extern const struct activation *ini_activation;
+
 /* The caller frees *ret_errors. */
 struct config *ini_load_bytes(const void *bytes, size_t n, char **ret_errors);
 
@@ -28,12 +31,12 @@ void ini_expect_errors(const char *text, const char *expected);
 /* A value of one key of [daemon], [listener a] or [rule a] in a file that is good otherwise. */
 struct ini_values {
     const char *section, *key, *accepts;
-    const char *good[8]; /* NULL ends it */
+    const char *good[9]; /* NULL ends it */
     struct {
         const char *value;
         const char *what; /* NULL: ordinary; said before the value, or the item of it */
         const char *item; /* NULL: all of the value */
-    } bad[10];
+    } bad[11];
 };
 
 /* Every good value loads, every bad one is told with what is accepted. */

@@ -57,8 +57,8 @@ static bool same_range(const struct port_range *a, const struct port_range *b)
 
 static bool same_address(const struct config_address *a, const struct config_address *b)
 {
-    return same_text(a->unix_path, b->unix_path) && a->optional == b->optional &&
-           endpoint_equal(&a->endpoint, &b->endpoint);
+    return same_text(a->unix_path, b->unix_path) && same_text(a->systemd_name, b->systemd_name) &&
+           a->optional == b->optional && endpoint_equal(&a->endpoint, &b->endpoint);
 }
 
 static bool same_route(const struct config_upstream *a, const struct config_upstream *b)
@@ -157,6 +157,7 @@ static const char *listener_difference(const struct config_listener *a,
     SAME_ITEMS(allow, allow_count, same_pattern);
     SAME_ITEMS(deny, deny_count, same_pattern);
     SAME(open_proxy);
+    SAME(is_undecided);
     SAME(guard);
     SAME(is_guarded);
     SAME(default_deny);

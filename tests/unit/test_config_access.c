@@ -236,3 +236,50 @@ Test(config_access, ports_are_opened_where_nobody_else_is_unless_it_is_said)
         config_unref(config);
     }
 }
+
+/* Where systemd's sockets are, by name: "both" has one on either side. */
+static const struct activation_socket passed[] = {
+    {"near", {.ip = {IP_V4, {127, 0, 0, 1}}, .port = 1}},
+    {"both", {.ip = {IP_V6, {[15] = 1}}, .port = 2}},
+    {"both", {.ip = {IP_V4, {192, 0, 2, 1}}, .port = 1}},
+    {"path", {.ip = {.family = IP_NONE}}},
+};
+static const struct activation activation = {passed, COUNT(passed)};
+
+static void expect_far(const char *names, bool is_far)
+{
+    struct config *config;
+    char text[256];
+
+    snprintf(text, sizeof text, "[listener a]\nlisten = %s\ndefault = deny\n", names);
+    config = ini_load(text);
+    cr_assert_eq(config->listeners[0].is_guarded, is_far, "%s", text);
+    cr_assert_eq((config->listeners[0].commands & COMMAND_BIND) == 0, is_far, "%s", text);
+    cr_assert_not(config->listeners[0].is_undecided);
+    config_unref(config);
+}
+
+Test(config_access, sockets_of_systemd_are_judged_by_where_they_are)
+{
+    ini_activation = &activation;
+    config_unref(ini_load("[listener a]\nlisten = systemd:near, systemd:path\n"));
+    ini_expect_errors("[listener a]\nlisten = systemd:near, systemd:both\n", REFUSED);
+    expect_far("systemd:near", false);
+    expect_far("systemd:path", false);
+    expect_far("systemd:near, systemd:both", true);
+    expect_far("systemd:nobody", false);
+}
+
+/* pairsocksd --check by hand: neither refused nor called good. */
+Test(config_access, unknown_socket_of_systemd_is_guarded_and_its_openness_is_undecided)
+{
+    struct config *config = ini_load("[listener a]\nlisten = systemd:near\n"
+                                     "[listener b]\nlisten = systemd:x\nopen_proxy = yes\n");
+
+    cr_assert(config->listeners[0].is_undecided);
+    cr_assert(config->listeners[0].is_guarded);
+    cr_assert_eq(config->listeners[0].commands & COMMAND_BIND, 0);
+    cr_assert_not(config->listeners[1].is_undecided);
+    config_unref(config);
+    ini_expect_errors("[listener a]\nlisten = systemd:near, 192.0.2.1:1\n", REFUSED);
+}

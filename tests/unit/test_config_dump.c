@@ -52,7 +52,7 @@ static const char everything[] =
     "user = alice, ident:bob, cert:Carol C\n"
     "destination = Example.ORG., *.example.net, 10.1.2.3/8, ::1, 0.0.0.0/0\n"
     "port = 80, 8000-8999, 1-65535\ncommand = connect, bind\naction = deny\n"
-    "[listener a]\nlisten = localhost:1, 127.0.0.1:0, [::1]:2, unix:/run/a b\nlisten = "
+    "[listener a]\nlisten = localhost:1, 127.0.0.1:0, [::1]:2, unix:/run/a b, systemd:s\nlisten = "
     "localhost:0\n"
     "unix_mode = 7\nprotocols = socks5\nqueue = 1\nmax_connections = 2\nmax_per_host = 3\n"
     "max_per_user = 4\nallow = 10.0.0.0/8, example.org, ::1\ndeny = 10.0.0.1, bad.example\n"

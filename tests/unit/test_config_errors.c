@@ -14,7 +14,8 @@ TestSuite(config_errors, .timeout = 10, .init = ini_enter_folder, .fini = ini_le
 
 #define SECTIONS "(accepted: daemon, listener NAME, upstream NAME, certificate NAME, rule NAME)\n"
 #define NAMES "(accepted: letters, digits, `-`, `_`, `.`)\n"
-#define ADDRESSES "(accepted: a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH)\n"
+#define ADDRESSES                                                                                  \
+    "(accepted: a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH, systemd:NAME)\n"
 #define CLIENTS "(accepted: any, or a list of ADDRESS, ADDRESS/BITS, NAME)\n"
 
 /* One mistake a file. */
@@ -381,8 +382,8 @@ Test(config_errors, file_that_cannot_be_read_is_told_with_the_systems_reason)
     FILE *errors = open_memstream(&text, &n);
 
     cr_assert(errors);
-    cr_assert_null(config_load("missing.ini", errors));
-    cr_assert_null(config_load("/", errors));
+    cr_assert_null(config_load("missing.ini", NULL, errors));
+    cr_assert_null(config_load("/", NULL, errors));
     fclose(errors);
     cr_assert_str_eq(text, "missing.ini: No such file or directory\n"
                            "/: cannot be read: Is a directory\n");

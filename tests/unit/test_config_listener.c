@@ -122,7 +122,7 @@ Test(config_listener, unix_path_of_107_bytes_is_taken_and_108_do_not_fit)
     snprintf(expected, sizeof expected,
              "p.ini:2: [listener a] listen: the path is too long for a unix socket (at most 107 "
              "bytes): `unix:%s` (accepted: a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT, "
-             "unix:/PATH)\n",
+             "unix:/PATH, systemd:NAME)\n",
              path);
     ini_expect_errors(text, expected);
 }
@@ -165,9 +165,10 @@ Test(config_listener, clients_are_addresses_networks_and_names)
 static const struct ini_values values[] = {
     {"listener a",
      "listen",
-     "a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH",
+     "a list of ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH, systemd:NAME",
      {"127.0.0.1:1", "[::1]:1", "localhost:1", "LocalHost.:65535", "0.0.0.0:0,[::]:0", "unix:/x",
-      "0.0.0.0:1,192.0.2.1:1,[::]:1", "127.0.0.1:0, 127.0.0.1:0, localhost:0"},
+      "0.0.0.0:1,192.0.2.1:1,[::]:1", "127.0.0.1:0, 127.0.0.1:0, localhost:0",
+      "systemd:web.socket, systemd:b, 127.0.0.1:1"},
      {{"127.0.0.1", NULL, NULL},
       {"1080", NULL, NULL},
       {"::1:1080", NULL, NULL},
@@ -178,7 +179,8 @@ static const struct ini_values values[] = {
       {"unix:x", "the path must begin with `/`", NULL},
       {"unix:", "the path must begin with `/`", NULL},
       {"unix:@x", "the path must begin with `/`", NULL},
-      {"systemd:x", "systemd's sockets are not available in this version yet", NULL}}},
+      {"systemd:", "this can be no name of a socket (FileDescriptorName=)", NULL},
+      {"systemd:a:b", "this can be no name of a socket (FileDescriptorName=)", NULL}}},
     {"listener a",
      "unix_mode",
      "an octal number from 0000 to 0777",
@@ -416,7 +418,7 @@ Test(config_listener, address_that_is_listed_twice_is_refused_however_it_is_spel
                  twice[i].text);
         snprintf(expected, sizeof expected,
                  "p.ini:4: [listener a] listen: %s: `%s` (accepted: a list of ADDRESS:PORT, "
-                 "[V6]:PORT, localhost:PORT, unix:/PATH)\n",
+                 "[V6]:PORT, localhost:PORT, unix:/PATH, systemd:NAME)\n",
                  twice[i].in_another ? "another listener has this address"
                                      : "this address is listed twice",
                  twice[i].item);

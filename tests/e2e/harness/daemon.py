@@ -39,7 +39,7 @@ class Daemon:
     """A daemon of its own for a test. `folder` takes its files."""
 
     def __init__(self, folder, text=None, *, arguments=None, prefix=(), files=None, stderr=None,
-                 log_path=None, environment=None):
+                 log_path=None, environment=None, pass_fds=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.log_path = log_path or folder / "log"
@@ -62,6 +62,7 @@ class Daemon:
                 stderr=errors if stderr is None else stderr,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     # --- the log
