@@ -326,10 +326,23 @@ void worker_session_ended(struct worker *worker)
         ev_break(worker->loop, EVBREAK_ALL);
 }
 
+/* A loop that runs while the last memory goes into threads ends the process where it needs some. */
+static bool all_are_there(struct workers *workers)
+{
+    bool is_complete;
+
+    pthread_mutex_lock(&workers->starting);
+    is_complete = workers->is_complete;
+    pthread_mutex_unlock(&workers->starting);
+    return is_complete;
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
 
+    if (!all_are_there(worker->all))
+        return NULL;
     if (!log_attach_thread())
         log_message(LOG_LEVEL_ERROR, "worker", "no memory for the log of worker %u", worker->index);
     worker->now = monotonic_ms();
@@ -411,15 +424,18 @@ bool workers_init(struct workers *workers, unsigned count, const struct config *
 
 bool workers_start(struct workers *workers)
 {
-    for (unsigned i = 0; i < workers->count; i++) {
-        struct worker *worker = &workers->worker[i];
+    unsigned i = 0;
 
-        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
-            log_message(LOG_LEVEL_ERROR, "start", "cannot start the thread of worker %u", i);
-            return false;
-        }
-    }
-    return true;
+    pthread_mutex_init(&workers->starting, NULL);
+    pthread_mutex_lock(&workers->starting);
+    while (i < workers->count &&
+           pthread_create(&workers->worker[i].thread, NULL, worker_main, &workers->worker[i]) == 0)
+        i++;
+    workers->is_complete = i == workers->count;
+    pthread_mutex_unlock(&workers->starting);
+    if (!workers->is_complete)
+        log_message(LOG_LEVEL_ERROR, "start", "cannot start the thread of worker %u", i);
+    return workers->is_complete;
 }
 
 static void command_worker(struct worker *worker, enum worker_command command)

@@ -92,6 +92,8 @@ struct workers {
     struct password_pool *passwords; /* owned, as the next */
     struct login_cache *logins;
     uint64_t sessions_wanted;      /* by the configuration's max_connections */
+    pthread_mutex_t starting;      /* held until all threads are there */
+    bool is_complete;              /* they are; under `starting` */
     void (*ended)(void *context);  /* called in the worker's thread when it ends */
     void (*serves)(void *context); /* likewise, when it serves as the last plan says */
     void *context;
