@@ -85,7 +85,8 @@ bool leg_pass(struct leg *from, const void *bytes, size_t n)
     return (size_t)sent == n || leg_keep(from, (const uint8_t *)bytes + sent, n - (size_t)sent);
 }
 
-bool leg_pass_rest(struct leg *from)
+/* Writes what is left in from->rest. False: broken. */
+static bool leg_pass_rest(struct leg *from)
 {
     ssize_t sent = send(from->other->fd, from->rest + from->rest_at, from->rest_n - from->rest_at,
                         MSG_NOSIGNAL);
@@ -163,16 +164,19 @@ static bool session_greeting(struct session *s)
     return n >= 3 && send(s->client.fd, (uint8_t[]){5, 0}, 2, MSG_NOSIGNAL) == 2;
 }
 
-/* RFC 1928, 4: VER CMD RSV ATYP=1 DST.ADDR(4) DST.PORT(2); what follows it stays in the socket. */
+/* RFC 1928, 4: VER CMD RSV ATYP=1 DST.ADDR(4) DST.PORT(2); what follows it is the first to be
+ * relayed. */
 static bool session_request(struct session *s)
 {
-    uint8_t request[REQUEST_SIZE];
+    const uint8_t *request = floor_scratch;
     struct sockaddr_in to = {.sin_family = AF_INET};
-    long n = leg_read(&s->client, request, sizeof request);
+    long n = leg_read(&s->client, floor_scratch, sizeof floor_scratch);
 
     if (n == 0 && !s->client.ended)
         return true;
-    if (n != sizeof request || request[1] != 1 || request[3] != 1)
+    if (n < REQUEST_SIZE || request[1] != 1 || request[3] != 1)
+        return false;
+    if (n > REQUEST_SIZE && !leg_keep(&s->client, request + REQUEST_SIZE, (size_t)n - REQUEST_SIZE))
         return false;
     memcpy(&to.sin_addr, request + 4, 4);
     memcpy(&to.sin_port, request + 8, 2);
@@ -202,10 +206,17 @@ static void session_wait_for_turn(struct session *s)
     waiting = s;
 }
 
+static enum moved leg_move(struct leg *from)
+{
+    if (from->rest && from->other->writable && !leg_pass_rest(from))
+        return MOVED_BROKEN;
+    return from->rest ? MOVED_OK : gear->move(from);
+}
+
 static void session_relay(struct session *s)
 {
-    enum moved up = gear->move(&s->client);
-    enum moved down = up == MOVED_BROKEN ? MOVED_BROKEN : gear->move(&s->target);
+    enum moved up = leg_move(&s->client);
+    enum moved down = up == MOVED_BROKEN ? MOVED_BROKEN : leg_move(&s->target);
 
     if (down == MOVED_BROKEN || (s->client.passed_on && s->target.passed_on))
         session_end(s);

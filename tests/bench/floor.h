@@ -47,8 +47,8 @@ struct gear {
     int (*begin)(char **words);
     /* A session's two legs stand, before the client hears of it. NULL: nothing to do. */
     bool (*open)(struct session *);
-    /* Carries what it can from `from` to the other leg. Sets from->ended when all was read, and
-     * from->passed_on when the other leg was told. */
+    /* Carries what it can from `from`, which has no rest, to the other leg. Sets from->ended when
+     * all was read, and from->passed_on when the other leg was told. */
     enum moved (*move)(struct leg *from);
     /* Gives back what it keeps; the descriptors are still open. NULL: nothing. */
     void (*close)(struct session *);
@@ -72,9 +72,6 @@ long leg_read(struct leg *from, void *ret_bytes, size_t max);
 /* Writes `n` bytes; what the socket does not take becomes from->rest, of the direction that comes
  * from `from`. False: the session is broken. */
 bool leg_pass(struct leg *from, const void *bytes, size_t n);
-
-/* Writes what is left in from->rest. False: broken. */
-bool leg_pass_rest(struct leg *from);
 
 /* After `ended`, when nothing is left: ends the other leg's direction. */
 void leg_pass_end(struct leg *from);

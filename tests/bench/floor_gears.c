@@ -16,13 +16,9 @@
 
 static enum moved copy_move(struct leg *from)
 {
-    struct leg *to = from->other;
-
     for (int turn = 0; turn < FLOOR_BUDGET; turn++) {
         long n;
 
-        if (from->rest && to->writable && !leg_pass_rest(from))
-            return MOVED_BROKEN;
         if (from->rest)
             return MOVED_OK;
         if (from->ended && !from->passed_on)

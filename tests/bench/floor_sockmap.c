@@ -23,8 +23,8 @@
 /* as struct __sk_buff has them */
 struct key {
     uint32_t remote_ip, local_ip; /* network byte order */
-    uint32_t remote_port;         /* network byte order, in the upper half */
-    uint32_t local_port;          /* host byte order */
+    uint32_t remote_port; /* network byte order, in the upper half (on little-endian ones) */
+    uint32_t local_port;  /* host byte order */
 };
 
 enum { SOCKETS_MAX = 20000 };
@@ -189,8 +189,6 @@ static enum moved sockmap_move(struct leg *from)
     for (int turn = 0; turn < FLOOR_BUDGET; turn++) {
         long n;
 
-        if (from->rest && from->other->writable && !leg_pass_rest(from))
-            return MOVED_BROKEN;
         if (from->rest || from->passed_on)
             return MOVED_OK;
         if (from->ended && !all_is_sent(from))

@@ -142,8 +142,6 @@ static enum moved move_up(struct leg *client, struct tls *tls)
     for (int turn = 0; turn < FLOOR_BUDGET; turn++) {
         long n;
 
-        if (client->rest && client->other->writable && !leg_pass_rest(client))
-            return MOVED_BROKEN;
         if (client->rest)
             return MOVED_OK;
         if (client->ended && !client->passed_on)
@@ -168,8 +166,6 @@ static enum moved move_down(struct leg *target, struct tls *tls)
     for (int turn = 0; turn < FLOOR_BUDGET; turn++) {
         long n;
 
-        if (target->rest && target->other->writable && !leg_pass_rest(target))
-            return MOVED_BROKEN;
         if (target->rest)
             return MOVED_OK;
         if (target->ended && !tls->said_end) {

@@ -13,7 +13,7 @@ import pytest
 from harness import tls, wait
 from harness.daemon import BINARY, ROOT
 from harness.dns import free_port
-from harness.socks import Client
+from harness.socks import Client, request5
 from harness.targets import Sink, Source
 from harness.wire import Wire
 
@@ -84,11 +84,21 @@ RELAYS = {
 }
 
 
+@pytest.fixture
+def socks_relay(relay, kernel):
+    """socks_relay(name): the port of one of RELAYS."""
+
+    def start(name):
+        if kernel.get(name, "yes") != "yes":
+            pytest.skip(f"{name}: {kernel[name]}")
+        return relay(*RELAYS[name])
+
+    return start
+
+
 @pytest.mark.parametrize("name", RELAYS)
-def test_a_bare_relay_carries_all_bytes_and_each_end(name, relay, kernel, keep):
-    if kernel.get(name, "yes") != "yes":
-        pytest.skip(f"{name}: {kernel[name]}")
-    port = relay(*RELAYS[name])
+def test_a_bare_relay_carries_all_bytes_and_each_end(name, socks_relay, keep):
+    port = socks_relay(name)
     sink, source = keep(Sink(digest)), keep(Source(BLOB))
     for _ in range(3):  # what one session leaves behind is not for the next one
         with Client.open(("127.0.0.1", port)) as up, Client.open(("127.0.0.1", port)) as down:
@@ -98,6 +108,18 @@ def test_a_bare_relay_carries_all_bytes_and_each_end(name, relay, kernel, keep):
             up.finish()
             assert digest(down.read_to_end()) == digest(BLOB)
             assert up.read_to_end() == digest(BLOB)
+
+
+@pytest.mark.parametrize("name", ["copy", "splice", "zerocopy"])
+def test_what_follows_the_request_at_once_is_relayed(name, socks_relay, keep):
+    sink = keep(Sink(digest))
+    with Client.open(("127.0.0.1", socks_relay(name))) as client:
+        client.greet5()
+        client.send(request5(*sink.address) + b"early")
+        assert client.read_reply5().code == 0
+        client.send(BLOB)
+        client.finish()
+        assert client.read_to_end() == digest(b"early" + BLOB)
 
 
 def test_the_bare_relay_terminates_tls(relay, keep):
