@@ -49,6 +49,10 @@ static void served_source(struct served *s)
         ssize_t sent = send(s->fd, wire_pattern(s->seed, s->done), n, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             return;
+        if (sent < 0 && (errno == ECONNRESET || errno == EPIPE)) {
+            served_free(s); /* whoever left early knows why, or misses bytes and says so */
+            return;
+        }
         if (sent < 0)
             die(errno, "target: write");
         s->done += sent;
