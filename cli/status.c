@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LIST_MAX = 1024 };
 
@@ -33,17 +34,24 @@ static const char *join_counts(const struct answer *counts, char out[LIST_MAX])
     return out;
 }
 
+/* What was counted of the listener: of `counters`, which a daemon may not have. */
+static const struct answer *counted(const struct answer *counters, const char *name)
+{
+    const struct answer *listener = answer_member(counters, "listeners")->first;
+
+    while (listener && strcmp(answer_text(listener, "name"), name) != 0)
+        listener = listener->next;
+    return listener;
+}
+
 static void add_bytes(struct table *table, const struct answer *listener, const char *key)
 {
     char text[HUMAN_MAX];
 
-    if (answer_member(listener, key)->kind == ANSWER_NUMBER)
-        table_add(table, human_bytes(answer_number(listener, key), text));
-    else
-        table_add(table, "");
+    table_add(table, listener ? human_bytes(answer_number(listener, key), text) : "");
 }
 
-static void print_listeners(const struct answer *listeners)
+static void print_listeners(const struct answer *listeners, const struct answer *counters)
 {
     static const struct table_column columns[] = {
         {"LISTENER", false}, {"ADDRESSES", false}, {"PROTOCOLS", false}, {"TLS", false},
@@ -54,6 +62,8 @@ static void print_listeners(const struct answer *listeners)
     char text[LIST_MAX];
 
     for (const struct answer *l = listeners->first; l; l = l->next) {
+        const struct answer *sums = counted(counters, answer_text(l, "name"));
+
         table_add(&table, answer_text(l, "name"));
         table_add(&table, join(answer_member(l, "addresses"), ", ", text));
         table_add(&table, join(answer_member(l, "protocols"), ",", text));
@@ -62,15 +72,15 @@ static void print_listeners(const struct answer *listeners)
         table_add_number(&table, answer_number(l, "max_sessions"));
         table_add_format(&table, "%llu/%llu", (unsigned long long)answer_number(l, "queue"),
                          (unsigned long long)answer_number(l, "max_queue"));
-        add_bytes(&table, l, "sent");
-        add_bytes(&table, l, "received");
+        add_bytes(&table, sums, "sent");
+        add_bytes(&table, sums, "received");
         table_add(&table, join_counts(answer_member(l, "refused"), text));
     }
     table_print(&table, stdout, SIZE_MAX, 0);
     table_done(&table);
 }
 
-/* An object of numbers by name; an older daemon does not have it. */
+/* Sessions that have ended, by the name of their error. */
 static void print_errors(const struct answer *errors)
 {
     static const struct table_column columns[] = {{"ENDED WITH", false}, {"SESSIONS", true}};
@@ -101,8 +111,8 @@ static void print_status(const struct answer *a)
            (unsigned long long)answer_number(a, "workers"), answer_text(a, "log_level"),
            (unsigned long long)answer_number(a, "sessions"),
            (unsigned long long)answer_number(a, "max_sessions"));
-    print_listeners(answer_member(a, "listeners"));
-    print_errors(answer_member(a, "errors"));
+    print_listeners(answer_member(a, "listeners"), answer_member(a, "counters"));
+    print_errors(answer_member(answer_member(a, "counters"), "errors"));
 }
 
 static int run_status(const struct verb *verb, int argc, char **argv)

@@ -294,6 +294,17 @@ def test_another_version_or_another_program_is_told_from_a_daemon(impostor, answ
     assert says in done.stderr and done.returncode == (1 if says else 0)
 
 
+def test_status_shows_what_was_counted_if_the_daemon_has_it(impostor):
+    listener = {"name": "main", "addresses": ["unix:/s"], "protocols": [], "security": "none", "sessions": 1, "max_sessions": 2}
+    counters = {"listeners": [{"name": "main", "sent": 2048, "received": 5}], "errors": {"none": 7, "system.connect.refused": 2}}
+    answer = {"ok": True, "version": "9", "listeners": [listener, {**listener, "name": "new"}], "counters": counters}
+    text = call("status", control=impostor(json.dumps(answer).encode() + b"\n")).stdout
+    head, listeners, errors = text.split("\n\n")
+    main, new = rows(listeners)
+    assert (main["SENT"], main["RECEIVED"], new["SENT"], new["RECEIVED"]) == ("2.0k", "5", "-", "-")
+    assert rows(errors) == [{"ENDED WITH": "none", "SESSIONS": "7"}, {"ENDED WITH": "system.connect.refused", "SESSIONS": "2"}]
+
+
 @pytest.mark.parametrize("arguments", [
     ["status", "x"], ["close"], ["close", "1", "2"], ["close", "one"], ["top", "--json"], ["reload", "--interval", "1"],
     ["top", "--interval", "0"], ["top", "--interval", "nan"], ["status", "--nonsense"], ["drain", "now"], ["close", ""],
