@@ -18,7 +18,8 @@ enum { BACKLOG = 16, MODE = 0660 };
 struct control_socket {
     struct listener listener;
     struct control_clients clients;
-    char *path; /* owned; NULL: it listens nowhere */
+    char *path;  /* owned; NULL: it listens nowhere */
+    char *unmet; /* owned: of which it was said that it cannot be had; NULL: of none */
     dev_t device;
     ino_t inode;   /* of the file that was bound: another daemon may have put its own there */
     bool confines; /* there is a chroot: it may be out of reach */
@@ -113,30 +114,26 @@ static bool find_group(const char *name, int64_t *ret, FILE *errors)
 
 static const char *explain(int error_number)
 {
-    return error_number == EADDRINUSE ? "another daemon serves it" : strerror(error_number);
+    return error_number == EADDRINUSE ? "another daemon serves it"
+           : error_number == ENOENT   ? "there is no such folder"
+                                      : strerror(error_number);
 }
 
-/* -1: it cannot be had; false then with a line in `errors` if that is one. */
-static bool open_socket(const struct config *config, const struct control_socket_change *change,
-                        FILE *errors, int *ret_fd)
+/* False with a line in `errors`; -1 with change->reason: there will be none, and that is no error. */
+static bool open_socket(const struct config *config, struct control_socket_change *change,
+                        FILE *errors)
 {
-    struct stream_error error;
+    struct stream_error error = {.code = ENOENT};
 
-    *ret_fd = -1;
-    if (!has_folder(change->path)) {
-        log_message(LOG_LEVEL_NOTICE, "control", "%s: there is no such folder: no control socket",
-                    change->path);
+    if (has_folder(change->path))
+        change->fd = listener_open_unix(change->path, BACKLOG, MODE, &error);
+    if (change->fd >= 0)
         return true;
-    }
-    *ret_fd = listener_open_unix(change->path, BACKLOG, MODE, &error);
-    if (*ret_fd < 0 && config->control) {
-        fprintf(errors, "[daemon] control = %s: %s\n", change->path, explain(error.code));
-        return false;
-    }
-    if (*ret_fd < 0)
-        log_message(LOG_LEVEL_WARNING, "control", "%s: %s: no control socket", change->path,
-                    explain(error.code));
-    return true;
+    change->reason = error.code;
+    if (!config->control || error.code == ENOENT)
+        return true;
+    fprintf(errors, "[daemon] control = %s: %s\n", change->path, explain(error.code));
+    return false;
 }
 
 static bool give_away(const struct config *config, const struct control_socket_change *change,
@@ -157,7 +154,7 @@ static bool bind_socket(const struct config *config, struct control_socket_chang
 {
     struct stat file = {0};
 
-    if (!open_socket(config, change, errors, &change->fd))
+    if (!open_socket(config, change, errors))
         return false;
     if (change->fd < 0)
         return true;
@@ -213,6 +210,19 @@ static void follow_group(const struct control_socket *control,
                     strerror(errno));
 }
 
+/* At the start, and when it is another path than before. */
+static void tell_unmet(struct control_socket *control, struct control_socket_change *change)
+{
+    if (!change->path || !control->unmet || strcmp(control->unmet, change->path) != 0) {
+        free(control->unmet);
+        control->unmet = change->path;
+        change->path = NULL;
+        if (control->unmet)
+            log_message(change->reason == ENOENT ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "control",
+                        "%s: %s: no control socket", control->unmet, explain(change->reason));
+    }
+}
+
 void control_socket_apply(struct control_socket *control, struct control_socket_change *change)
 {
     if (change->stays) {
@@ -223,9 +233,12 @@ void control_socket_apply(struct control_socket *control, struct control_socket_
     }
     close_socket(control);
     if (change->fd < 0) {
+        tell_unmet(control, change);
         control_socket_discard(change);
         return;
     }
+    free(control->unmet);
+    control->unmet = NULL;
     control->device = change->device;
     control->inode = change->inode;
     control->path = change->path;
@@ -251,5 +264,6 @@ void control_socket_free(struct control_socket *control)
         return;
     control_clients_stop(&control->clients);
     close_socket(control);
+    free(control->unmet);
     free(control);
 }

@@ -22,8 +22,9 @@ void control_socket_free(struct control_socket *control);
 
 /* What the next configuration wants. */
 struct control_socket_change {
-    char *path; /* owned; NULL: none */
+    char *path; /* owned; NULL: none is wanted */
     int fd;     /* owned; -1: none, or the one that there is stays */
+    int reason; /* why there is none though one is wanted: errno; ENOENT: it has no folder */
     bool stays;
     int64_t uid, gid; /* who the file is to belong to; -1: whom it does */
     dev_t device;     /* of the file that was bound */
@@ -31,8 +32,8 @@ struct control_socket_change {
 };
 
 /* Binds what is not bound yet. False, with a line in `errors`: a path or a group that was asked for cannot be
- * had. The default's path, and a folder that does not exist, are no reason to fail: it is logged, and there
- * is no socket. `privileges`: the user that the daemon serves as, who the file belongs to. */
+ * had. The default's path, and a folder that does not exist, are no reason to fail: when it is applied that is
+ * logged, once, and there is no socket. `privileges`: the user that the daemon serves as, who the file belongs to. */
 bool control_socket_prepare(const struct control_socket *control, const struct config *config,
                             const struct privileges *privileges, FILE *errors,
                             struct control_socket_change *ret);
