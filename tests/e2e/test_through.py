@@ -364,7 +364,7 @@ def complete(*words):
 
 
 def test_bash_completes_verbs_and_options():
-    verbs = re.findall(r"^  (\w+) ", call("--help").stdout.decode(), re.M)
+    verbs = re.findall(r"^  ([\w-]+) ", call("--help").stdout.decode(), re.M)
     assert sorted(complete("")) == sorted([*verbs, "--help", "--version"])
     assert complete("pr") == ["probe"]
     for verb in verbs:
