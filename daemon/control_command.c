@@ -240,6 +240,45 @@ static void run_log_level(struct control_plane *cp, struct control_client *clien
     control_client_end(client);
 }
 
+/* ---- upgrade */
+
+static void on_upgraded(void *context, pid_t pid, const char *failure)
+{
+    struct asked *asked = context;
+    struct json *json = control_client_begin(asked->client, !failure);
+
+    if (failure) {
+        json_string(json, "error", "not-upgraded");
+        json_string(json, "message", failure);
+    } else {
+        json_number(json, "pid", (uint64_t)pid);
+    }
+    control_client_end(asked->client);
+    free(asked);
+}
+
+static void cancel_upgrade(void *what)
+{
+    struct asked *asked = what;
+
+    control_forget_upgrade(asked->cp, asked);
+    free(asked);
+}
+
+static void run_upgrade(struct control_plane *cp, struct control_client *client, char *argument)
+{
+    struct asked *asked = calloc(1, sizeof *asked);
+
+    if (!asked) {
+        control_client_fail(client, "no-memory", "there is no memory");
+        return;
+    }
+    log_command(client, "upgrade", NULL);
+    *asked = (struct asked){.cp = cp, .client = client};
+    control_client_wait(client, cancel_upgrade, asked);
+    control_upgrade(cp, on_upgraded, asked);
+}
+
 /* ---- the table */
 
 enum takes { TAKES_NOTHING, MAY_TAKE, TAKES_ONE };
@@ -252,7 +291,7 @@ static const struct request {
     {"status", TAKES_NOTHING, run_status},       {"sessions", MAY_TAKE, run_sessions},
     {"upstreams", TAKES_NOTHING, run_upstreams}, {"close", TAKES_ONE, run_close},
     {"reload", TAKES_NOTHING, run_reload},       {"drain", TAKES_NOTHING, run_drain},
-    {"log-level", MAY_TAKE, run_log_level},
+    {"log-level", MAY_TAKE, run_log_level},      {"upgrade", TAKES_NOTHING, run_upgrade},
 };
 
 void control_request(void *context, struct control_client *client, char *line)

@@ -9,21 +9,12 @@
 #include "daemon/upgrade.h"
 #include "daemon/watchdog.h"
 
-#define CONTROL_STATUS_MAX 160
-#define CONTROL_OFFERS_MAX 8
-
-/* NULL: the new process serves, and this one drains; else why it does not, and this one serves on. */
-typedef void control_upgraded(void *context, const char *failure);
-
-/* A listening socket beside those of the listeners. */
-struct control_offer {
-    const char *name; /* static; NULL: no offer */
-    const char *path; /* borrowed, of a unix socket; NULL: `asked` */
-    struct ip_endpoint asked;
-    int fd; /* borrowed */
-};
-
 #include <time.h>
+
+#define CONTROL_STATUS_MAX 160
+
+/* NULL: the new process `pid` serves, and this one drains; else why it does not, and this one serves on. */
+typedef void control_upgraded(void *context, pid_t pid, const char *failure);
 
 /* What came of a reload. */
 struct reload_outcome {
@@ -68,7 +59,6 @@ struct control_plane {
     void *upgrade_context;
     bool upgrade_again; /* asked for while a reload is being applied */
     bool is_replaced;   /* another process is the service now */
-    struct control_offer offers[CONTROL_OFFERS_MAX];
     ev_signal term, interrupt, hangup, user2;
     ev_async worker_ended, worker_serves;
     ev_timer drain_deadline, report, expiry;
@@ -119,6 +109,9 @@ void control_stop(struct control_plane *cp);
  * or upgrades already. `told` (or NULL) is called once, at once or later. */
 void control_upgrade(struct control_plane *cp, control_upgraded *told, void *context);
 
+/* Who asked does not wait any more; the upgrade goes on. */
+void control_forget_upgrade(struct control_plane *cp, const void *context);
+
 /* The one that waits for a reload to be in force, if any; and ends the new process: this one is ending itself. */
 void control_upgrade_again(struct control_plane *cp);
 void control_upgrade_abort(struct control_plane *cp);
@@ -127,12 +120,6 @@ void control_upgrade_init(struct control_plane *cp, const char *binary, char **a
 
 /* The first configuration is served: says so to the process before, or else to systemd. */
 void control_serves(struct control_plane *cp);
-
-/* A socket (borrowed, until it is withdrawn) that the next process shall have as well, where inherited_take() finds it by `name`
- * (static) and by the address asked for, or (the other is NULL) its path, which is borrowed as well. False: there are too many. */
-bool control_offer(struct control_plane *cp, const char *name, const struct ip_endpoint *asked,
-                   const char *path, int fd);
-void control_withdraw(struct control_plane *cp, int fd);
 
 /* control_notify.c: tells systemd that the start or a reload is over; that the end takes up to `ms`; how many sessions there
  * are, if it does not know; that the start has failed. */

@@ -214,7 +214,8 @@ static bool open_control(struct control_plane *cp, const struct config *config,
     bool opened;
 
     cp->inspector = inspector_new(cp->loop, &cp->serving.workers);
-    cp->control = control_socket_new(cp->loop, privileges->confines, control_request, cp);
+    cp->control = control_socket_new(cp->loop, privileges->confines, cp->serving.inherited,
+                                     control_request, cp);
     opened = errors && cp->inspector && cp->control &&
              control_socket_prepare(cp->control, config, privileges, errors, ret);
     if (errors)

@@ -23,6 +23,7 @@ struct control_socket {
     dev_t device;
     ino_t inode;   /* of the file that was bound: another daemon may have put its own there */
     bool confines; /* there is a chroot: it may be out of reach */
+    struct inherited *inherited; /* borrowed */
 };
 
 /* ---- clients ---- */
@@ -56,7 +57,7 @@ static void on_gone(struct control_clients *clients)
 }
 
 struct control_socket *
-control_socket_new(struct ev_loop *loop, bool confines,
+control_socket_new(struct ev_loop *loop, bool confines, struct inherited *inherited,
                    void (*request)(void *context, struct control_client *client, char *line),
                    void *context)
 {
@@ -65,6 +66,7 @@ control_socket_new(struct ev_loop *loop, bool confines,
     if (!control)
         return NULL;
     control->confines = confines;
+    control->inherited = inherited;
     control->clients = (struct control_clients){
         .loop = loop, .request = request, .gone = on_gone, .context = context};
     return control;
@@ -149,19 +151,21 @@ static bool give_away(const struct config *config, const struct control_socket_c
 }
 
 /* Opens, gives away, and remembers which file it is. Otherwise as open_socket(). */
-static bool bind_socket(const struct config *config, struct control_socket_change *change,
-                        FILE *errors)
+static bool bind_socket(const struct control_socket *control, const struct config *config,
+                        struct control_socket_change *change, FILE *errors)
 {
     struct stat file = {0};
 
-    if (!open_socket(config, change, errors))
+    change->fd = inherited_take(control->inherited, CONTROL_SOCKET_NAME, NULL, change->path);
+    change->is_anothers = change->fd >= 0;
+    if (change->fd < 0 && !open_socket(config, change, errors))
         return false;
     if (change->fd < 0)
         return true;
     lstat(change->path, &file);
     change->device = file.st_dev;
     change->inode = file.st_ino;
-    return give_away(config, change, errors);
+    return change->is_anothers || give_away(config, change, errors);
 }
 
 bool control_socket_prepare(const struct control_socket *control, const struct config *config,
@@ -179,7 +183,7 @@ bool control_socket_prepare(const struct control_socket *control, const struct c
         return false;
     }
     change.stays = *path && control->path && strcmp(control->path, path) == 0;
-    if (change.path && !change.stays && !bind_socket(config, &change, errors)) {
+    if (change.path && !change.stays && !bind_socket(control, config, &change, errors)) {
         control_socket_discard(&change);
         return false;
     }
@@ -250,12 +254,29 @@ void control_socket_apply(struct control_socket *control, struct control_socket_
 
 void control_socket_discard(struct control_socket_change *change)
 {
-    if (change->fd >= 0) {
+    if (change->fd >= 0 && !change->is_anothers)
         unlink(change->path);
+    if (change->fd >= 0)
         close(change->fd);
-    }
     free(change->path);
     *change = (struct control_socket_change){.fd = -1};
+}
+
+int control_socket_descriptor(const struct control_socket *control, const char **ret_path)
+{
+    if (!control->path)
+        return -1;
+    *ret_path = control->path;
+    return control->listener.io.fd;
+}
+
+void control_socket_release(struct control_socket *control)
+{
+    if (!control->path)
+        return;
+    listener_close(&control->listener);
+    free(control->path);
+    control->path = NULL;
 }
 
 void control_socket_free(struct control_socket *control)

@@ -62,14 +62,15 @@ static bool add_listeners(struct control_plane *cp)
         if (s->from == INHERITED_SYSTEMD && s->fd >= 0)
             good = add(cp, HANDOFF_SYSTEMD, s->name, s->fd);
     }
-    for (unsigned i = 0; good && i < CONTROL_OFFERS_MAX; i++) {
-        const struct control_offer *offer = &cp->offers[i];
-
-        if (offer->name)
-            good = add_place(cp, HANDOFF_OTHER, offer->name, &offer->asked, offer->path, &offer->fd,
-                             1);
-    }
     return good;
+}
+
+static bool add_control(struct control_plane *cp)
+{
+    const char *path;
+    int fd = control_socket_descriptor(cp->control, &path);
+
+    return fd < 0 || add_place(cp, HANDOFF_OTHER, CONTROL_SOCKET_NAME, NULL, path, &fd, 1);
 }
 
 static bool add_log(struct control_plane *cp)
@@ -82,50 +83,33 @@ static bool add_log(struct control_plane *cp)
 
 static bool add_all(struct control_plane *cp)
 {
-    return add(cp, HANDOFF_HELLO, "", -1) && add_listeners(cp) && add_log(cp) &&
+    return add(cp, HANDOFF_HELLO, "", -1) && add_listeners(cp) && add_control(cp) && add_log(cp) &&
            (cp->notify->fd < 0 || add(cp, HANDOFF_NOTIFY, "", cp->notify->fd)) &&
            (!cp->serving.privileges.confines || add(cp, HANDOFF_CONFINED, "", -1)) &&
            add(cp, HANDOFF_END, "", -1);
 }
 
-bool control_offer(struct control_plane *cp, const char *name, const struct ip_endpoint *asked,
-                   const char *path, int fd)
-{
-    for (unsigned i = 0; i < CONTROL_OFFERS_MAX; i++) {
-        struct control_offer *offer = &cp->offers[i];
-
-        if (offer->name)
-            continue;
-        *offer = (struct control_offer){.name = name, .path = path, .fd = fd};
-        if (asked)
-            offer->asked = *asked;
-        return true;
-    }
-    return false;
-}
-
-void control_withdraw(struct control_plane *cp, int fd)
-{
-    for (unsigned i = 0; i < CONTROL_OFFERS_MAX; i++)
-        if (cp->offers[i].name && cp->offers[i].fd == fd)
-            cp->offers[i] = (struct control_offer){0};
-}
-
 /* ---- the old process ---- */
 
-static void tell(struct control_plane *cp, const char *failure)
+static void tell(struct control_plane *cp, pid_t pid, const char *failure)
 {
     control_upgraded *told = cp->upgrade_tell;
 
     cp->upgrade_tell = NULL;
     if (told)
-        told(cp->upgrade_context, failure);
+        told(cp->upgrade_context, pid, failure);
+}
+
+void control_forget_upgrade(struct control_plane *cp, const void *context)
+{
+    if (cp->upgrade_context == context)
+        cp->upgrade_tell = NULL;
 }
 
 static void fail(struct control_plane *cp, const char *why)
 {
     log_message(LOG_LEVEL_ERROR, "upgrade_failed", "%s; this process serves on", why);
-    tell(cp, why);
+    tell(cp, 0, why);
     control_reload_again(cp);
 }
 
@@ -145,11 +129,12 @@ static void on_ready(void *context)
     notify_main_pid(cp->notify, pid);
     notify_done(cp->notify);
     sockets_share(&cp->serving.sockets, true);
+    control_socket_release(cp->control);
     upgrade_let_go(&cp->upgrade);
     if (cp->reload_again)
         kill(pid, SIGHUP); /* it may have read the configuration before it was changed */
     cp->is_replaced = true;
-    tell(cp, NULL);
+    tell(cp, pid, NULL);
     control_drain(cp);
 }
 
@@ -189,7 +174,7 @@ void control_upgrade(struct control_plane *cp, control_upgraded *told, void *con
     if (why) {
         log_message(LOG_LEVEL_WARNING, "upgrade", "not now: %s", why);
         if (told)
-            told(context, why);
+            told(context, 0, why);
         return;
     }
     cp->upgrade_tell = told;
@@ -212,7 +197,7 @@ void control_upgrade_abort(struct control_plane *cp)
     cp->upgrade_again = false;
     upgrade_abort(&cp->upgrade);
     if (was_going_on)
-        tell(cp, "the daemon is ending");
+        tell(cp, 0, "the daemon is ending");
 }
 
 void control_upgrade_init(struct control_plane *cp, const char *binary, char **arguments)

@@ -31,7 +31,8 @@ static const char usage[] =
     "      --help         prints this\n"
     "\n"
     "SIGTERM: no new connections, sessions may finish. SIGINT, or SIGTERM again: stops at once.\n"
-    "SIGHUP: reads the configuration again, and changes nothing if it is wrong.\n";
+    "SIGHUP: reads the configuration again, and changes nothing if it is wrong.\n"
+    "SIGUSR2: another process of this program takes over, and this one drains.\n";
 
 struct command_line {
     const char *file;

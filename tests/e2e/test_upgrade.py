@@ -1,5 +1,7 @@
 """SIGUSR2: another process of the same program takes over what listens, and this one drains."""
 
+import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -209,6 +211,49 @@ def daemon_of(pairsocks):
         return pairsocks(prefix=shell, **more)
 
     return start
+
+
+# --- by the control socket
+
+
+def ask(path, line):
+    """One request; the answer as an object."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(wait.seconds(10))
+        client.connect(str(path))
+        client.sendall(line.encode() + b"\n")
+        return json.loads(client.makefile().readline())
+
+
+@pytest.fixture
+def adopt():
+    """adopt(pid): that process as a Successor, which is ended with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda pid: stack.enter_context(contextlib.closing(Successor(pid)))
+
+
+def test_the_control_socket_goes_over_and_answers_who_has_asked(pairsocks, adopt, tmp_path):
+    path = tmp_path / "control"
+    daemon = pairsocks(daemon={"control": path})
+    inode = path.stat().st_ino
+    answer = ask(path, "upgrade")
+    assert answer["ok"]
+    new = adopt(answer["pid"])
+    assert daemon.exit_code() == 0
+    assert ask(path, "status")["pid"] == new.pid != daemon.pid
+    assert path.stat().st_ino == inode
+    new.signal(signal.SIGTERM)
+    assert new.has_ended()
+    assert not path.exists()
+
+
+def test_who_asks_by_the_control_socket_is_told_why_it_failed(pairsocks, tmp_path):
+    path = tmp_path / "control"
+    daemon = pairsocks(daemon={"control": path})
+    change(daemon, "[listener main]", "[listener main]\nnonsense = 1")
+    answer = ask(path, "upgrade")
+    assert (answer["ok"], answer["error"]) == (False, "not-upgraded") and "status 1" in answer["message"]
+    assert ask(path, "status")["pid"] == daemon.pid
 
 
 # --- one that fails
