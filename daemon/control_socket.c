@@ -1,6 +1,7 @@
 /* control_socket.c - where it is bound, and who it belongs to. */
 #include "daemon/control_socket.h"
 
+#include "config/out_of_reach.h"
 #include "config/value.h"
 #include "daemon/log.h"
 #include "streams/listener.h"
@@ -130,7 +131,8 @@ static bool open_socket(const struct config *config, const struct control_socket
     }
     *ret_fd = listener_open_unix(change->path, BACKLOG, MODE, &error);
     if (*ret_fd < 0 && config->control) {
-        fprintf(errors, "[daemon] control = %s: %s\n", change->path, explain(error.code));
+        fprintf(errors, "[daemon] control = %s: %s%s\n", change->path, explain(error.code),
+                out_of_reach(change->path, error.code, true));
         return false;
     }
     if (*ret_fd < 0)
