@@ -2,6 +2,8 @@
  * and the chains that `via` makes of several. */
 #include "config/check.h"
 
+#include "config/out_of_reach.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -161,15 +163,18 @@ static char *first_line(char *text, size_t n, const char **ret_wrong)
     return length && length <= CONFIG_CREDENTIAL_MAX ? strdup(text) : NULL;
 }
 
-static char *read_password(const char *file, const char **ret_wrong)
+/* *ret_hint follows *ret_wrong. */
+static char *read_password(const char *file, const char **ret_wrong, const char **ret_hint)
 {
     char text[CONFIG_CREDENTIAL_MAX + 3] = "", *password = NULL;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     ssize_t n;
 
+    *ret_hint = "";
     if (fd < 0 || fstat(fd, &status) != 0) {
         *ret_wrong = strerror(errno);
+        *ret_hint = out_of_reach(file, errno, false);
         goto out;
     }
     *ret_wrong = "this is no file";
@@ -197,16 +202,16 @@ static FILE *begin(const struct config *config, const struct config_upstream *up
 static void find_secret(const struct config *config, struct config_upstream *upstream,
                         struct faults *faults)
 {
-    const char *wrong;
+    const char *wrong, *hint;
 
     if (upstream->password) {
         upstream->secret = strdup(upstream->password);
         faults->is_broken |= !upstream->secret;
     } else if (upstream->password_file) {
-        upstream->secret = read_password(upstream->password_file, &wrong);
+        upstream->secret = read_password(upstream->password_file, &wrong, &hint);
         if (!upstream->secret)
-            fprintf(begin(config, upstream, "password_file", faults), "%s: %s",
-                    upstream->password_file, wrong);
+            fprintf(begin(config, upstream, "password_file", faults), "%s: %s%s",
+                    upstream->password_file, wrong, hint);
     }
 }
 

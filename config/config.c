@@ -2,6 +2,7 @@
 #include "config/config.h"
 
 #include "config/loader.h"
+#include "config/out_of_reach.h"
 #include "config/rules.h"
 #include "config/users.h"
 
@@ -28,7 +29,7 @@ struct config *config_load(const char *file, const struct activation *activation
     struct config *config;
 
     if (!in) {
-        fprintf(errors, "%s: %s\n", file, strerror(errno));
+        fprintf(errors, "%s: %s%s\n", file, strerror(errno), out_of_reach(file, errno, false));
         return NULL;
     }
     config = config_read(in, file, activation, errors);

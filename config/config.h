@@ -45,6 +45,9 @@ enum rule_action { RULE_ALLOW, RULE_DENY, RULE_ROUTE };
 
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL, LOG_TARGET_FILE };
 
+/* Whether the daemon confines itself. AUTO: with what the kernel and the build have. */
+enum sandbox { SANDBOX_AUTO, SANDBOX_NO, SANDBOX_YES };
+
 enum guard { GUARD_AUTO, GUARD_NO, GUARD_YES };
 
 /* Whether associations are served. AUTO: to clients that come by plain TCP, with nobody between. */
@@ -232,6 +235,7 @@ struct config {
     int64_t workers;    /* CONFIG_WORKERS_AUTO or a number */
     char *user, *group; /* NULL: stays who it is */
     char *chroot;       /* NULL: none */
+    int sandbox;        /* enum sandbox */
     int log_target;     /* enum log_target */
     char *log_file;     /* of LOG_TARGET_FILE */
     enum log_level log_level;

@@ -42,9 +42,18 @@ static void format_log_target(const struct directive *d, const void *field,
         directive_put(output, "%s", words_text(d->words, config->log_target));
 }
 
+static void visit_log_file(const void *field, config_path_visit *visit, void *context)
+{
+    const struct config *config = field;
+
+    if (config->log_file)
+        visit(context, PATH_WRITE, config->log_file);
+}
+
 const struct directive_type type_log_target = {
     .parse = parse_log_target,
     .format = format_log_target,
+    .paths = visit_log_file,
 };
 
 /* One server in the form that c-ares takes: with brackets only where a port follows. */
@@ -101,7 +110,18 @@ static void format_control(const struct directive *d, const void *field,
         directive_put(output, "%s", *text ? text : "none");
 }
 
+static void visit_control(const void *field, config_path_visit *visit, void *context)
+{
+    const char *text = *(char *const *)field;
+
+    if (!text)
+        visit(context, PATH_BIND, CONFIG_DEFAULT_CONTROL);
+    else if (*text)
+        visit(context, PATH_BIND, text);
+}
+
 const struct directive_type type_control = {
     .parse = parse_control,
     .format = format_control,
+    .paths = visit_control,
 };

@@ -160,7 +160,17 @@ static void format_listen(const struct directive *d, const void *field,
     }
 }
 
+static void visit_sockets(const void *field, config_path_visit *visit, void *context)
+{
+    const struct config_listener *listener = field;
+
+    for (unsigned i = 0; i < listener->address_count; i++)
+        if (listener->addresses[i].unix_path)
+            visit(context, PATH_BIND, listener->addresses[i].unix_path);
+}
+
 const struct directive_type type_listen = {
     .parse = parse_listen,
     .format = format_listen,
+    .paths = visit_sockets,
 };

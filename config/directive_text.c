@@ -78,7 +78,23 @@ static void accepts_path(const struct directive *d, FILE *out)
     fputs("an absolute path", out);
 }
 
+static void visit_path(const void *field, config_path_visit *visit, void *context)
+{
+    const char *path = *(char *const *)field;
+
+    if (path)
+        visit(context, PATH_READ, path);
+}
+
 const struct directive_type type_path = {
+    .parse = parse_path,
+    .format = directive_format_text,
+    .accepts = accepts_path,
+    .paths = visit_path,
+};
+
+/* Nothing in it is read or written for its being named. */
+const struct directive_type type_folder = {
     .parse = parse_path,
     .format = directive_format_text,
     .accepts = accepts_path,

@@ -5,6 +5,7 @@
 #define PAIRSOCKS_DIRECTIVE_TYPE_H
 
 #include "config/directive.h"
+#include "config/paths.h"
 
 struct directive_output;
 
@@ -22,6 +23,9 @@ struct directive_type {
 
     /* Without the row's own `accepts`. */
     void (*accepts)(const struct directive *directive, FILE *out);
+
+    /* Of what names files: calls `visit` for each. NULL: a field names none. */
+    void (*paths)(const void *field, config_path_visit *visit, void *context);
 };
 
 /* One line `key = value`. */
@@ -53,7 +57,7 @@ extern const struct directive_type type_number, type_duration, type_mode;
 extern const struct directive_type type_bool, type_word, type_bits;
 
 /* directive_text.c: char * fields and arrays of them */
-extern const struct directive_type type_account, type_path, type_user;
+extern const struct directive_type type_account, type_path, type_folder, type_user;
 
 /* directive_tls.c: what only TLS has */
 extern const struct directive_type type_security, type_ciphers, type_alpn, type_names,

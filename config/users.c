@@ -4,6 +4,7 @@
 
 #include "config/crypt_hash.h"
 #include "config/faults.h"
+#include "config/out_of_reach.h"
 #include "config/text_table.h"
 
 #include <assert.h>
@@ -302,8 +303,9 @@ static bool compile(struct reading *r)
 
 static struct users *fail(struct users *users, const char *file, int reason, FILE *errors)
 {
-    fprintf(errors, "%s: %s\n", file,
-            reason == EFBIG ? "the file is too large (at most a megabyte)" : strerror(reason));
+    fprintf(errors, "%s: %s%s\n", file,
+            reason == EFBIG ? "the file is too large (at most a megabyte)" : strerror(reason),
+            out_of_reach(file, reason, false));
     users_unref(users);
     return NULL;
 }

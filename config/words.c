@@ -82,6 +82,14 @@ const struct word words_tls_cut[] = {
     {0},
 };
 
+const struct word words_sandbox[] = {
+    {WORD("auto", SANDBOX_AUTO)},
+    {WORD("no", SANDBOX_NO)}, {WORD("yes", SANDBOX_YES)},
+    {WORD("off", SANDBOX_NO)}, {WORD("on", SANDBOX_YES)},
+    {WORD("false", SANDBOX_NO)}, {WORD("true", SANDBOX_YES)},
+    {0},
+};
+
 const struct word words_guard[] = {
     {WORD("auto", GUARD_AUTO)},
     {WORD("no", GUARD_NO)}, {WORD("yes", GUARD_YES)},

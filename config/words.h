@@ -22,6 +22,7 @@ extern const struct word words_proxy_protocol[]; /* proxy_protocol */
 extern const struct word words_security[];       /* enum security */
 extern const struct word words_validate_chain[]; /* skip_chain */
 extern const struct word words_tls_cut[];        /* tls_cut_ends */
+extern const struct word words_sandbox[];        /* enum sandbox */
 extern const struct word words_guard[];          /* enum guard */
 extern const struct word words_udp[];            /* enum udp */
 extern const struct word words_udp_filter[];     /* udp_by_address */

@@ -3,6 +3,7 @@
 #include "daemon/descriptors.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
+#include "daemon/sandbox.h"
 #include "daemon/unreadable.h"
 
 #include <sched.h>
@@ -253,7 +254,8 @@ static bool start(struct control_plane *cp, struct config *config)
     watch(cp);
     if (!open_control(cp, change.snapshot->config, &control) ||
         !control_open_folder(cp, change.snapshot->config) ||
-        !privileges_drop(&serving->privileges) || !start_workers(cp)) {
+        !privileges_drop(&serving->privileges) || !sandbox_enter(config, cp->file, cp->folder) ||
+        !log_start() || !start_workers(cp)) {
         control_socket_discard(&control);
         serving_discard(serving, &change);
         return false;

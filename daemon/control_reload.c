@@ -27,6 +27,7 @@ static void tell_of_restart(const struct config *before, const struct config *no
         {"user", !same_text(before->user, now->user)},
         {"group", !same_text(before->group, now->group)},
         {"chroot", !same_text(before->chroot, now->chroot)},
+        {"sandbox", before->sandbox != now->sandbox},
     };
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {

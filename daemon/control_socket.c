@@ -1,6 +1,7 @@
 /* control_socket.c - where it is bound, and who it belongs to. */
 #include "daemon/control_socket.h"
 
+#include "config/out_of_reach.h"
 #include "config/value.h"
 #include "daemon/log.h"
 #include "streams/listener.h"
@@ -134,7 +135,8 @@ static bool open_socket(const struct config *config, struct control_socket_chang
     change->reason = error.code;
     if (!config->control || error.code == ENOENT)
         return true;
-    fprintf(errors, "[daemon] control = %s: %s\n", change->path, explain(error.code));
+    fprintf(errors, "[daemon] control = %s: %s%s\n", change->path, explain(error.code),
+            out_of_reach(change->path, error.code, true));
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* log.c - what is logged, how, and where to: the front of the writing thread. */
 #include "daemon/log.h"
 
+#include "config/out_of_reach.h"
 #include "daemon/log_sink.h"
 #include "daemon/log_writer.h"
 
@@ -17,7 +18,7 @@ enum { MESSAGE_MAX = 1024 };
 
 static struct {
     atomic_int level, format;      /* enums log_level, log_format */
-    bool running;                  /* the writing thread */
+    bool running;                  /* lines go to the writing thread */
     bool is_elsewhere;             /* not on stderr: errors of the start are told there, too */
     const struct log_sink *newest; /* borrowed: what the writing thread has, or will take next */
     atomic_bool started;
@@ -25,9 +26,16 @@ static struct {
     int inherited;        /* the descriptor of that file; owned */
 } the_log = {.level = LOG_LEVEL_INFO};
 
+static bool say_unstarted(void)
+{
+    fprintf(stderr, "pairsocksd: cannot start the log: %s\n", strerror(errno));
+    return false;
+}
+
 static void say_unopened(FILE *to, const char *path, int reason)
 {
-    fprintf(to, "cannot open the log %s: %s\n", path ? path : "stderr", strerror(reason));
+    fprintf(to, "cannot open the log %s: %s%s\n", path ? path : "stderr", strerror(reason),
+            path ? out_of_reach(path, reason, true) : "");
 }
 
 void log_inherit(const char *path, int fd)
@@ -82,14 +90,18 @@ bool log_open(const struct config *config)
         say_unopened(stderr, path, reason);
         return false;
     }
-    if (!log_attach_thread() || !log_writer_start(sink)) {
-        fprintf(stderr, "pairsocksd: cannot start the log: %s\n", strerror(errno));
+    if (!log_attach_thread() || !log_writer_open(sink)) {
         log_sink_free(sink);
-        return false;
+        return say_unstarted();
     }
     the_log.newest = sink;
     the_log.running = true;
     return true;
+}
+
+bool log_start(void)
+{
+    return log_writer_start() || say_unstarted();
 }
 
 void log_close(void)

@@ -20,11 +20,15 @@ void log_inherit(const char *path, int fd);
  * is no file. The control plane's thread. */
 int log_descriptor(const char **ret_path);
 
-/* Opens the sink that the configuration asks for and starts the writing thread. False with a message
- * on stderr. Before it, and after log_close(), lines go straight to stderr. */
+/* Opens the sink that the configuration asks for. False with a message on stderr. Before it, and after
+ * log_close(), lines go straight to stderr; after it they wait for log_start(). */
 bool log_open(const struct config *config);
 
-/* Writes what waits, for a second at most, and ends the writing thread. */
+/* Starts the writing thread, which begins with the rights that the calling thread has then. False with a
+ * message on stderr. */
+bool log_start(void);
+
+/* Writes what waits, for a second at most, and ends the writing thread; also without log_start(). */
 void log_close(void);
 
 /* The start is over. Until then errors go to stderr, too: whoever starts the daemon by hand sees

@@ -32,6 +32,7 @@ static struct {
     struct log_batch batch;        /* the thread's */
     int64_t close_at;              /* ms: how long it tries once `closing` is set */
     atomic_bool asleep, closing;
+    bool has_started; /* the thread */
 } the_writer = {.wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local struct log_ring *my_ring;
@@ -204,18 +205,19 @@ static bool start_thread(void)
     return errno == 0;
 }
 
-bool log_writer_start(struct log_sink *sink)
+bool log_writer_open(struct log_sink *sink)
 {
     the_writer.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (the_writer.wake < 0)
         return false;
     the_writer.sink = sink;
-    if (start_thread())
-        return true;
-    the_writer.sink = NULL;
-    close(the_writer.wake);
-    the_writer.wake = -1;
-    return false;
+    return true;
+}
+
+bool log_writer_start(void)
+{
+    the_writer.has_started = start_thread();
+    return the_writer.has_started;
 }
 
 static void free_rings(void)
@@ -238,8 +240,10 @@ bool log_writer_stop(void)
     wake_writer();
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_MS / 1000 + 1;
-    if (pthread_timedjoin_np(the_writer.thread, NULL, &until) != 0)
+    if ((!the_writer.has_started && !start_thread()) ||
+        pthread_timedjoin_np(the_writer.thread, NULL, &until) != 0)
         return false;
+    the_writer.has_started = false;
     free_rings();
     log_sink_free(the_writer.sink);
     the_writer.sink = NULL;

@@ -8,10 +8,15 @@
 
 #include <stdbool.h>
 
-/* Takes the sink over. False with errno: the sink is still the caller's. */
-bool log_writer_start(struct log_sink *sink);
+/* Takes the sink over; what is put from now on waits for the thread. False with errno: the sink is still the
+ * caller's. */
+bool log_writer_open(struct log_sink *sink);
 
-/* Writes what waits, for a second at most, and ends the thread; no other thread may log any more.
+/* Starts the thread. False with errno. */
+bool log_writer_start(void);
+
+/* Writes what waits, for a second at most, and ends the thread (which starts here if it never did); no other
+ * thread may log any more.
  * False: it is held by a write that does not return (a stopped terminal) and has to be left alone
  * with all that is its own. */
 bool log_writer_stop(void);

@@ -116,7 +116,7 @@ bool privileges_find(const struct config *config, bool is_confined, struct privi
 
 bool privileges_forbid_new(const struct config *config)
 {
-    return !(config->user || config->group || config->chroot) ||
+    return !(config->user || config->group || config->chroot || config->sandbox != SANDBOX_NO) ||
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 

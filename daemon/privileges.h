@@ -17,7 +17,7 @@ struct privileges {
 bool privileges_find(const struct config *config, bool is_confined, struct privileges *ret);
 
 /* What is dropped is never got back by running a program (PR_SET_NO_NEW_PRIVS), if anything is to be
- * dropped. To be called before the first thread starts, for threads inherit it. */
+ * dropped, or a sandbox entered. To be called before the first thread starts, for threads inherit it. */
 bool privileges_forbid_new(const struct config *config);
 
 /* For all threads, and for good. False with a message logged. */

@@ -2,6 +2,7 @@
  * that is there. */
 #include "daemon/sockets.h"
 
+#include "config/out_of_reach.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -27,19 +28,27 @@ static const char *explain(const struct socket_set *set, int error_number)
     return strerror(error_number);
 }
 
+/* What follows it. */
+static const char *explain_reach(const struct socket_set *set, int error_number)
+{
+    return set->unix_path ? out_of_reach(set->unix_path, error_number, true) : "";
+}
+
 static void log_cannot_listen(enum log_level level, const struct config_listener *listener,
                               const struct socket_set *set, const struct stream_error *error)
 {
-    char name[STREAM_ERROR_NAME_MAX];
+    char name[STREAM_ERROR_NAME_MAX], message[256];
     struct log_record record;
 
     if (!log_wants(level))
         return;
+    snprintf(message, sizeof message, "%s%s", explain(set, error->code),
+             explain_reach(set, error->code));
     log_begin(&record, level, "listen");
     log_record_string(&record, "listener", listener->name);
     socket_set_put(set, &set->asked, &record);
     log_record_string(&record, "error", stream_error_name(error, name));
-    log_record_string(&record, "message", explain(set, error->code));
+    log_record_string(&record, "message", message);
     log_commit(&record);
 }
 

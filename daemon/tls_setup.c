@@ -1,9 +1,11 @@
 /* tls_setup.c - from the rows of a section to options of a context. */
 #include "daemon/tls_setup.h"
 
+#include "config/out_of_reach.h"
 #include "config/section.h"
 #include "daemon/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -43,9 +45,17 @@ static struct tls_context_options options_of(const struct config_tls *tls, enum 
     };
 }
 
+/* What follows a reason that begins with the name of a file. */
+static const char *hint(const char *file, const char *reason)
+{
+    return strstr(reason, strerror(EACCES)) ? out_of_reach(file, EACCES, false) : "";
+}
+
 /* The key that a reason is about: it begins with the key itself, or with a file, and tells by a word
- * what it was read for where two keys have the same one. NULL: the level, or none. */
-static const char *key_of(const struct tls_context_options *options, const char *reason)
+ * what it was read for where two keys have the same one. NULL: the level, or none. *ret_hint follows the
+ * reason. */
+static const char *key_of(const struct tls_context_options *options, const char *reason,
+                          const char **ret_hint)
 {
     const struct {
         const char *key, *begins, *word;
@@ -63,9 +73,12 @@ static const char *key_of(const struct tls_context_options *options, const char 
         const size_t n = keys[i].begins ? strlen(keys[i].begins) : 0;
 
         if (n && strncmp(reason, keys[i].begins, n) == 0 && reason[n] == ':' &&
-            strstr(reason + n, keys[i].word))
+            strstr(reason + n, keys[i].word)) {
+            *ret_hint = hint(keys[i].begins, reason);
             return keys[i].key;
+        }
     }
+    *ret_hint = "";
     return NULL;
 }
 
@@ -73,7 +86,7 @@ static const char *key_of(const struct tls_context_options *options, const char 
 static void tell(const struct config *config, enum section section, unsigned index,
                  const struct tls_context_options *options, const char *reason, FILE *errors)
 {
-    const char *key = key_of(options, reason);
+    const char *follows, *key = key_of(options, reason, &follows);
 
     if (config->file)
         fprintf(errors, "%s:%d: ", config->file,
@@ -82,7 +95,7 @@ static void tell(const struct config *config, enum section section, unsigned ind
             section_record_name(config, section, index));
     if (key && strncmp(reason, key, strlen(key)) != 0)
         fprintf(errors, "%s: ", key);
-    fprintf(errors, "%.*s\n", (int)strcspn(reason, "\n"), reason);
+    fprintf(errors, "%.*s%s\n", (int)strcspn(reason, "\n"), reason, follows);
 }
 
 /* tls_context_new(), for a section of the file. */

@@ -120,7 +120,7 @@ def test_what_another_has_put_at_the_path_stays_when_the_daemon_ends(served, fol
 
 
 def test_without_its_folder_there_is_none_and_the_log_says_so(served, folder):
-    daemon = served(daemon={"control": folder / "absent" / "c"})
+    daemon = served(daemon={"control": folder / "absent" / "c", "sandbox": "no"})  # a folder that was not there is not inside
     assert "there is no such folder" in daemon.wait_for(event="control", level="notice")["message"]
     daemon.reload()
     assert len(daemon.records(event="control")) == 1, "it is said once"

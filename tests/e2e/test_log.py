@@ -233,7 +233,8 @@ def test_a_file_that_cannot_be_opened_again_goes_on(launch, tmp_path, dial):
 
 def test_a_reload_gets_away_from_a_reader_that_is_stuck(launch, tmp_path, dial):
     """stderr is a full pipe; no line that waits for it is lost."""
-    text = config_text({"workers": 1}, {"main": {"listen": "127.0.0.1:0"}})
+    keys = {"workers": 1, "sandbox": "no"}  # the folder of the log was not named before
+    text = config_text(keys, {"main": {"listen": "127.0.0.1:0"}})
     daemon = launch(text, stderr=subprocess.PIPE, log_path=tmp_path / "log")
     pipe = daemon.process.stderr
     told = b""

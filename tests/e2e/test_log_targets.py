@@ -16,6 +16,8 @@ TARGETS = ["syslog", "journal"]
 FORMATS = ["text", "json"]
 HOSTILE = [b'a"b', b"a=b error=none", b"a\nPRIORITY=0", b"a\n<0>x", b"a\\b\\", b"\x1b[31mred", b"\xff\xfe", b"\xc3\xa9", b"a\tb\rc", b"\0"]
 
+NO_SANDBOX = {"sandbox": "no"}  # for a reload that takes the log to a folder that was not named before
+
 pytestmark = pytest.mark.parametrize("target", TARGETS)
 
 
@@ -203,11 +205,11 @@ def reload(daemon, **keys):
 
 
 def test_a_reload_changes_the_target_there_and_back(start, keep, tmp_path, target):
-    daemon, reader = start()
+    daemon, reader = start(**NO_SANDBOX)
     echo = keep(Echo())
     daemon.session(a_session(daemon, echo))
     there, address = daemon.log_path, daemon.address()
-    reload(daemon, log_target=f"file:{tmp_path}/log", log_format="json")
+    reload(daemon, **NO_SANDBOX, log_target=f"file:{tmp_path}/log", log_format="json")
     daemon.log_path = tmp_path / "log"
     daemon.wait_for(event="reloaded")
     with Client.open(address) as client:
@@ -215,7 +217,7 @@ def test_a_reload_changes_the_target_there_and_back(start, keep, tmp_path, targe
     daemon.session(client)
     assert daemon.log_text().startswith("{")
     told = len(reader.entries)
-    reload(daemon, log_target=target)
+    reload(daemon, **NO_SANDBOX, log_target=target)
     daemon.log_path = there
     daemon.wait_for(event="reloaded")
     assert len(reader.entries) > told
@@ -233,10 +235,10 @@ def test_a_reload_to_a_target_without_a_reader_changes_nothing(host, launch, kee
 
 
 def test_a_reload_takes_all_that_waits_away_from_a_reader_that_is_stuck(start, tmp_path, target):
-    daemon, reader = start()
+    daemon, reader = start(**NO_SANDBOX)
     reader.pause()
     refused_sessions(daemon, 300)
-    reload(daemon, log_target=f"file:{tmp_path}/log")
+    reload(daemon, **NO_SANDBOX, log_target=f"file:{tmp_path}/log")
     new = tmp_path / "log"
     wait.until(lambda: new.exists() and "event=session" in new.read_text(), "the reload")
     reader.resume()

@@ -207,6 +207,7 @@ const char *snapshot_difference(const struct config *a, const struct config *b)
     SAME_TEXT(user);
     SAME_TEXT(group);
     SAME_TEXT(chroot);
+    SAME(sandbox);
     SAME(log_target);
     SAME_TEXT(log_file);
     SAME(log_level);

@@ -14,6 +14,7 @@ Test(config_daemon, every_key_sets_its_field)
                                      "user = proxy\n"
                                      "group = 1000\n"
                                      "chroot = /var/empty\n"
+                                     "sandbox = no\n"
                                      "log_target = file:/var/log/p.log\n"
                                      "log_level = debug\n"
                                      "log_format = json\n"
@@ -28,6 +29,7 @@ Test(config_daemon, every_key_sets_its_field)
     cr_assert_str_eq(config->user, "proxy");
     cr_assert_str_eq(config->group, "1000");
     cr_assert_str_eq(config->chroot, "/var/empty");
+    cr_assert_eq(config->sandbox, SANDBOX_NO);
     cr_assert_eq(config->log_target, LOG_TARGET_FILE);
     cr_assert_str_eq(config->log_file, "/var/log/p.log");
     cr_assert_eq(config->log_level, LOG_LEVEL_DEBUG);
@@ -135,6 +137,11 @@ static const struct ini_values values[] = {
      "none, or a group's name or number",
      {"admins", "0", "none"},
      {{"a b", NULL, NULL}, {"a,b", NULL, NULL}}},
+    {"daemon",
+     "sandbox",
+     "auto, no, yes, off, on, false, true",
+     {"auto", "yes", "No", "on"},
+     {{"seccomp", NULL, NULL}, {"landlock", NULL, NULL}}},
     {"daemon",
      "log_target",
      "stderr, syslog, journal, file:/PATH",

@@ -44,6 +44,7 @@ static void expect_round_trip(struct config *config)
 /* Every key with another value than its default, lists with more than one item. */
 static const char everything[] =
     "[daemon]\nworkers = 3\nuser = proxy\ngroup = proxies\nchroot = /var/empty dir\n"
+    "sandbox = yes\n"
     "log_target = file:/var/log/p;q #x.log\nlog_level = debug\nlog_format = json\n"
     "nameserver = 192.0.2.53, 192.0.2.54:5353\nnameserver = [2001:db8::1]:53, 2001:db8::2\n"
     "search_domains = true\ndrain_timeout = 90s\nmax_files = 1000\nauth_cache = 0\ncontrol = "
@@ -128,6 +129,7 @@ Test(config_dump, default_is_written_whole)
                            "user = none\n"
                            "group = none\n"
                            "chroot = none\n"
+                           "sandbox = auto\n"
                            "log_target = stderr\n"
                            "log_level = info\n"
                            "log_format = text\n"

@@ -37,6 +37,7 @@ static void open_log(const char *file)
     struct config config = config_of(LOG_TARGET_FILE, file, LOG_LEVEL_INFO);
 
     cr_assert(log_open(&config));
+    cr_assert(log_start());
     log_started();
 }
 
