@@ -9,6 +9,15 @@ static FILE *begin(const struct config *config, const char *key, struct faults *
     return faults_begin(faults, lines_find(&config->lines, SECTION_DAEMON, 0, key), "daemon", key);
 }
 
+/* What a browser can send in a field of a request. */
+static bool is_visible(const char *token)
+{
+    for (; *token; token++)
+        if (*token <= ' ' || *token > '~')
+            return false;
+    return true;
+}
+
 static void read_token(struct config *config, struct faults *faults)
 {
     const char *wrong;
@@ -21,6 +30,10 @@ static void read_token(struct config *config, struct faults *faults)
         fprintf(begin(config, "status_token_file", faults),
                 "%s: a token of less than %d bytes can be guessed (make one: openssl rand -hex 16)",
                 config->status_token_file, CONFIG_TOKEN_MIN);
+    else if (!is_visible(config->status_token))
+        fprintf(begin(config, "status_token_file", faults),
+                "%s: a token is of letters, digits and signs, without blanks",
+                config->status_token_file);
 }
 
 static bool same_place(const struct config_address *a, const struct config_address *b)

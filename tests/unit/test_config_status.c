@@ -126,3 +126,16 @@ Test(config_status, hosts_are_names_and_addresses)
                       "p.ini:2: [daemon] status_hosts: this is no host name, and no address: "
                       "`a:1` (accepted: none, or a list of NAME, ADDRESS)\n");
 }
+
+Test(config_status, token_that_no_browser_could_send_is_refused)
+{
+    char text[8192], expected[8192];
+    const char *path = token_file("0123456789 abcdef\n");
+
+    snprintf(text, sizeof text, "[daemon]\nstatus_token_file = %s\n" LISTENER, path);
+    snprintf(expected, sizeof expected,
+             "p.ini:2: [daemon] status_token_file: %s: a token is of letters, digits and signs, "
+             "without blanks\n",
+             path);
+    ini_expect_errors(text, expected);
+}
