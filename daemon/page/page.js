@@ -3,7 +3,8 @@
 'use strict';
 
 const PERIOD = 2000; // ms
-const SPAN = 180; // s that the chart shows
+const LEAST = 1; // s between two answers that a rate is made of
+const SPAN = { least: 30, most: 180 }; // s that the chart shows
 const TOKEN = 'pairsocks-token';
 
 const at = (id) => document.getElementById(id);
@@ -104,9 +105,10 @@ function remember(status) {
   const time = performance.now() / 1000;
   const now = { time, id: `${status.pid} ${status.started_at}`, total };
   const elapsed = last && last.id === now.id ? time - last.time : 0;
+  if (elapsed > 0 && elapsed < LEAST) return;
   const per = (key) => (elapsed > 0 ? Math.max(0, total[key] - last.total[key]) / elapsed : null);
   history.push({ time, sent: per('sent'), received: per('received'), started: per('started') });
-  while (history[0].time < time - SPAN - 5) history.shift();
+  while (history[0].time < time - SPAN.most - 5) history.shift();
   last = now;
 }
 
@@ -137,9 +139,10 @@ function drawChart() {
   const width = chart.clientWidth, height = chart.clientHeight;
   if (!width || !history.length) return;
   const now = history[history.length - 1].time;
+  const span = Math.min(SPAN.most, Math.max(SPAN.least, now - history[0].time));
   const known = history.filter((h) => h.sent !== null);
   const top = niceTop(Math.max(1, ...known.map((h) => Math.max(h.sent, h.received))));
-  const x = (h) => width - ((now - h.time) / SPAN) * width;
+  const x = (h) => width - ((now - h.time) / span) * width;
   const y = (value) => height - 1 - (value / top) * (height - 22);
   const path = (piece) => piece.map(([px, py], i) => `${i ? 'L' : 'M'}${px.toFixed(1)} ${py.toFixed(1)}`).join('');
   const line = (key) => pieces(history.map((h) => (h[key] === null ? null : [x(h), y(h[key])])));
@@ -159,7 +162,8 @@ function drawChart() {
   chart.replaceChildren(...parts);
   if (known.length) {
     const most = (key) => rate(Math.max(...known.map((h) => h[key])));
-    chart.setAttribute('aria-label', `The last 3 minutes: to clients at most ${most('received')}, to targets at most ${most('sent')}`);
+    setText(at('chart-from'), `${duration(Math.round(span) * 1000)} ago`);
+    chart.setAttribute('aria-label', `The last ${duration(Math.round(span) * 1000)}: to clients at most ${most('received')}, to targets at most ${most('sent')}`);
   }
 }
 
@@ -191,14 +195,14 @@ const PROTOCOLS = { socks4: 'SOCKS4', socks5: 'SOCKS5', http: 'HTTP', forward: '
 
 function showListeners(status) {
   const counted = new Map(status.counters.listeners.map((l) => [l.name, l]));
-  const turnedAway = (l) => Object.entries(l.refused).filter(([, n]) => n).map(([why, n]) => `${count(n)} ${why}`);
+  const turnedAway = (l) => Object.entries(l.refused).filter(([, n]) => n).map(([why, n]) => `${count(n)} by ${why}`);
   fill(at('listeners'), status.listeners, (l) => l.name, [
     { label: 'Name', text: (l) => l.name },
     { label: 'Address', kind: 'lines', text: (l) => l.addresses.join('\n') },
     { label: 'Speaks', text: (l) => l.protocols.map((p) => PROTOCOLS[p] || p).join(', ') + (l.security === 'none' ? '' : ` in TLS (${l.security})`) },
     { label: 'Sessions', kind: 'number', text: (l) => `${count(counted.get(l.name).sessions)} of ${count(l.max_sessions)}`,
       show: (cell, l) => setMeter(cell, counted.get(l.name).sessions / l.max_sessions) },
-    { label: 'In handshake', kind: 'number', text: (l) => count(l.queue) },
+    { label: 'Queue', kind: 'number', text: (l) => count(l.queue) },
     { label: 'To clients', kind: 'number', text: (l) => bytes(counted.get(l.name).received) },
     { label: 'To targets', kind: 'number', text: (l) => bytes(counted.get(l.name).sent) },
     { label: 'Turned away', text: (l) => turnedAway(l).join(', ') || 'nobody' },

@@ -31,10 +31,10 @@ class Browser:
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
-    def tell(self, verb, timeout=30, **options):
+    def tell(self, verb, patience=30, **options):
         self.process.stdin.write(json.dumps({"verb": verb, **options}).encode() + b"\n")
         self.process.stdin.flush()
-        return self.answer(timeout)
+        return self.answer(patience)
 
     def open(self, url, **window):
         assert self.tell("open", url=url, **window) == 200
