@@ -3,6 +3,7 @@
 'use strict';
 
 const readline = require('readline');
+const { setTimeout: sleep } = require('timers/promises');
 const { chromium } = require('playwright-core');
 
 const complaints = []; // of the console, of the page's script, of requests that failed or went elsewhere
@@ -21,7 +22,11 @@ const verbs = {
     return answer.status();
   },
   evaluate: ({ script }) => page.evaluate(script),
-  wait: ({ script, timeout }) => page.waitForFunction(script, undefined, { timeout, polling: 50 }).then(() => true),
+  // Until it is true: asked for from outside, for the page's own policy lets nothing be evaluated inside.
+  async wait({ script, timeout }) {
+    for (const end = Date.now() + timeout; Date.now() < end; await sleep(50)) if (await page.evaluate(script)) return true;
+    throw new Error(`not within ${timeout} ms: ${script}; the page says: ${await page.evaluate('document.body.innerText')}`);
+  },
   press: ({ key }) => page.keyboard.press(key),
   type: ({ text }) => page.keyboard.type(text),
   screenshot: ({ path }) => page.screenshot({ path, fullPage: true }).then(() => path),
