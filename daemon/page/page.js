@@ -30,6 +30,8 @@ const bytes = (n) => scaled(n, 1000, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']);
 const rate = (n) => (n === null ? '–' : `${bytes(n)}/s`);
 const count = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');
 
+const many = (n) => `${count(n)} session${n === 1 ? '' : 's'}`;
+
 function duration(ms) {
   if (ms < 1000) return `${ms} ms`;
   const s = Math.floor(ms / 1000);
@@ -310,7 +312,7 @@ function showSessions(status) {
   fill(at('sessions'), shown, (s) => s.id, COLUMNS);
   at('no-sessions').hidden = shown.length > 0;
   at('sessions').hidden = shown.length === 0;
-  setText(at('count'), shown.length === sessions.length ? `${count(shown.length)} sessions` : `${count(shown.length)} of ${count(sessions.length)} sessions`);
+  setText(at('count'), shown.length === sessions.length ? many(shown.length) : `${count(shown.length)} of ${many(sessions.length)}`);
 }
 
 function makeHeads() {
