@@ -281,6 +281,7 @@ void check_config(struct config *config, const struct references *references,
         if (!upstreams[i].is_doubtful)
             check_upstream(config, i, faults);
     check_chains(config, upstreams, faults);
+    check_status(config, faults);
     for (unsigned i = 0; i < config->listener_count; i++) {
         struct config_listener *listener = &config->listeners[i];
 

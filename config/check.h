@@ -21,6 +21,9 @@ void check_config(struct config *config, const struct references *references,
 void check_listener(struct config *config, unsigned index, const struct check_place *place,
                     struct faults *faults);
 
+/* check_status.c: the same for the status page; reads its token. */
+void check_status(struct config *config, struct faults *faults);
+
 /* check_upstream.c: the same for an upstream; reads its password file. */
 void check_upstream(struct config *config, unsigned index, struct faults *faults);
 

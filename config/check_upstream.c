@@ -1,15 +1,9 @@
 /* check_upstream.c - the keys of one [upstream] that need or exclude one another, its password file,
  * and the chains that `via` makes of several. */
 #include "config/check.h"
+#include "config/secret_file.h"
 
-#include "config/out_of_reach.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool is_proxy(const struct config_upstream *u)
 {
@@ -147,51 +141,6 @@ static const struct {
     {"check", checks_tls_without_level, "`tls` needs a level (add `security`)"},
 };
 
-/* The first line. NULL with *ret_wrong. */
-static char *first_line(char *text, size_t n, const char **ret_wrong)
-{
-    size_t length = strcspn(text, "\n");
-
-    if (strlen(text) != n) {
-        *ret_wrong = "the file holds a NUL";
-        return NULL;
-    }
-    if (length && text[length - 1] == '\r')
-        length--;
-    text[length] = '\0';
-    *ret_wrong = length ? "the password is longer than 255 bytes" : "the first line is empty";
-    return length && length <= CONFIG_CREDENTIAL_MAX ? strdup(text) : NULL;
-}
-
-/* *ret_hint follows *ret_wrong. */
-static char *read_password(const char *file, const char **ret_wrong, const char **ret_hint)
-{
-    char text[CONFIG_CREDENTIAL_MAX + 3] = "", *password = NULL;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
-    ssize_t n;
-
-    *ret_hint = "";
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        *ret_wrong = strerror(errno);
-        *ret_hint = out_of_reach(file, errno, false);
-        goto out;
-    }
-    *ret_wrong = "this is no file";
-    if (!S_ISREG(status.st_mode))
-        goto out;
-    n = read(fd, text, sizeof text - 1);
-    if (n < 0)
-        *ret_wrong = strerror(errno);
-    else
-        password = first_line(text, (size_t)n, ret_wrong);
-    explicit_bzero(text, sizeof text);
-out:
-    if (fd >= 0)
-        close(fd);
-    return password;
-}
-
 static FILE *begin(const struct config *config, const struct config_upstream *upstream,
                    const char *key, struct faults *faults)
 {
@@ -208,7 +157,7 @@ static void find_secret(const struct config *config, struct config_upstream *ups
         upstream->secret = strdup(upstream->password);
         faults->is_broken |= !upstream->secret;
     } else if (upstream->password_file) {
-        upstream->secret = read_password(upstream->password_file, &wrong, &hint);
+        upstream->secret = secret_file_read(upstream->password_file, &wrong, &hint);
         if (!upstream->secret)
             fprintf(begin(config, upstream, "password_file", faults), "%s: %s%s",
                     upstream->password_file, wrong, hint);

@@ -4,6 +4,7 @@
 #include "config/loader.h"
 #include "config/out_of_reach.h"
 #include "config/rules.h"
+#include "config/secret_file.h"
 #include "config/users.h"
 
 #include <errno.h>
@@ -68,6 +69,14 @@ struct config *config_ref(struct config *config)
 {
     atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
     return config;
+}
+
+bool config_status_is_exposed(const struct config *config)
+{
+    const struct config_address *status = &config->status;
+
+    return !status->unix_path && status->endpoint.ip.family != IP_NONE &&
+           !ip_is_loopback(&status->endpoint.ip);
 }
 
 bool config_resolves_remotely(const struct config_upstream *proxy)
@@ -142,13 +151,6 @@ static void free_certificate(struct config_certificate *certificate)
     free(certificate->name);
 }
 
-static void free_secret(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 static void free_upstream(struct config_upstream *upstream)
 {
     for (unsigned i = 0; i < upstream->server_count; i++)
@@ -159,8 +161,8 @@ static void free_upstream(struct config_upstream *upstream)
     free(upstream->checks);
     free(upstream->service);
     free(upstream->user);
-    free_secret(upstream->password);
-    free_secret(upstream->secret);
+    secret_free(upstream->password);
+    secret_free(upstream->secret);
     free(upstream->password_file);
     free_tls(&upstream->tls);
     free(upstream->name);
@@ -223,6 +225,10 @@ void config_unref(struct config *config)
     free(config->control);
     free(config->control_group);
     free(config->log_file);
+    free(config->status.unix_path);
+    free(config->status_hosts);
+    free(config->status_token_file);
+    secret_free(config->status_token);
     free(config->file);
     free(config);
 }

@@ -126,6 +126,7 @@ struct config_check {
 };
 
 #define CONFIG_CREDENTIAL_MAX 255 /* bytes; RFC 1929, 2 */
+#define CONFIG_TOKEN_MIN 16       /* bytes of a status_token_file */
 
 /* [upstream NAME]. */
 struct config_upstream {
@@ -248,6 +249,11 @@ struct config {
     char *control;         /* NULL: CONFIG_DEFAULT_CONTROL, if it can be had; "": none */
     char *control_group;   /* NULL: that of the daemon */
     const struct activation *activation; /* borrowed; NULL: not known */
+    struct config_address status; /* of the status page; no path and IP_NONE: there is none */
+    char *status_hosts;           /* NAME,...: what it answers to beside its own address; or NULL */
+    char *status_token_file;      /* NULL: none */
+    char *status_token;           /* what that held; wiped */
+    bool pac;
     struct config_listener *listeners;
     unsigned listener_count;
     struct config_certificate *certificates;
@@ -295,6 +301,9 @@ bool config_can_associate(const struct config_upstream *route);
 /* Whether a PROXY header from this address is believed. Who comes by a unix socket (IP_NONE) is: its
  * mode says who may. Pure. */
 bool config_believes_proxy(const struct config_listener *listener, const struct ip_address *from);
+
+/* Whether others than this host can reach the status page. Pure. */
+bool config_status_is_exposed(const struct config *config);
 
 /* "error", "warning" ... */
 const char *config_log_level_name(enum log_level level);

@@ -65,7 +65,12 @@ const struct directive directives[] = {
     {DAEMON("auth_cache", auth_cache), .type = &type_duration, RANGE(0, DAY), .by_default = "60s"},
     {DAEMON("control", control), .type = &type_control, .unset = CONFIG_DEFAULT_CONTROL, .accepts = "none, an absolute path"},
     {DAEMON("control_group", control_group), .type = &type_account, .unset = "none", .accepts = "a group's name or number"},
-    LATER(SECTION_DAEMON, "status"), LATER(SECTION_DAEMON, "status_hosts"), LATER(SECTION_DAEMON, "status_token_file"), LATER(SECTION_DAEMON, "pac"),
+    {DAEMON("status", status), .type = &type_status, .unset = "none",
+     .accepts = "ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH"},
+    {DAEMON("status_hosts", status_hosts), .type = &type_status_hosts, .is_list = true, .unset = "none",
+     .by_default = "localhost", .accepts = "NAME, ADDRESS"},
+    {DAEMON("status_token_file", status_token_file), .type = &type_path, .unset = "none"},
+    {DAEMON("pac", pac), .type = &type_bool, .words = words_bool, .by_default = "no"},
 
     {RECORD(SECTION_LISTENER, "listen"), .type = &type_listen, .is_list = true, .is_required = true,
      .accepts = "ADDRESS:PORT, [V6]:PORT, localhost:PORT, unix:/PATH, systemd:NAME"},

@@ -80,6 +80,9 @@ extern const struct directive_type type_listen;
 /* directive_daemon.c: what only [daemon] has */
 extern const struct directive_type type_log_target, type_nameservers, type_control;
 
+/* directive_status.c: a struct config_address, and a char * of names */
+extern const struct directive_type type_status, type_status_hosts;
+
 /* directive_upstream.c: what only upstreams have */
 extern const struct directive_type type_servers, type_service, type_credential, type_check;
 

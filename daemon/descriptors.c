@@ -4,6 +4,7 @@
 #include "daemon/control_client.h"
 #include "daemon/health.h"
 #include "daemon/log.h"
+#include "daemon/status_server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -73,6 +74,14 @@ static unsigned files_for_checks(const struct config *config)
     return 0;
 }
 
+/* Its connections, its socket, and what the library waits with. */
+static unsigned files_for_status(const struct config *config)
+{
+    bool is_served = config->status.unix_path || config->status.endpoint.ip.family != IP_NONE;
+
+    return is_served ? STATUS_CONNECTIONS_MAX + 4 : 0;
+}
+
 void descriptors_bound_sessions(struct workers *workers, const struct config *config,
                                 unsigned addresses)
 {
@@ -80,8 +89,9 @@ void descriptors_bound_sessions(struct workers *workers, const struct config *co
     uint64_t a_worker = FILES_A_WORKER +
                         (FILES_A_PIPE + FILES_AN_ATTEMPT) * (uint64_t)workers->worker[0].pipes.max +
                         FILES_A_LISTENER * (uint64_t)addresses;
-    uint64_t allowed = limit_sessions_for_files(files, FILES_FIXED + files_for_checks(config) +
-                                                           workers->count * a_worker);
+    uint64_t allowed =
+        limit_sessions_for_files(files, FILES_FIXED + files_for_checks(config) +
+                                            files_for_status(config) + workers->count * a_worker);
 
     if (limit_set_max(&workers->sessions, allowed))
         workers_resume_listeners(workers);

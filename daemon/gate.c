@@ -41,6 +41,7 @@ void gate_unref(struct gate *gate)
     host_table_done(&gate->hosts);
     host_table_done(&gate->users);
     tls_ticket_keys_unref(gate->ticket_keys);
+    listener_blocks_done(&gate->counters);
     free(gate->name);
     free(gate);
 }

@@ -5,6 +5,7 @@
 #define PAIRSOCKS_GATE_H
 
 #include "config/config.h"
+#include "daemon/counters.h"
 #include "daemon/host_table.h"
 #include "daemon/limits.h"
 #include "daemon/queue.h"
@@ -31,6 +32,7 @@ struct gate {
     _Atomic uint64_t max_per_host, max_per_user; /* 0: no bound */
     _Atomic uint64_t refused[GATE_REFUSALS];
     uint64_t reported[GATE_REPORTED]; /* report.c's */
+    struct listener_blocks counters;
 };
 
 /* NULL without memory. */

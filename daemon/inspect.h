@@ -9,6 +9,9 @@
  *     ...
  *     static void on_sessions(void *context, const struct inspect_answer *answer) { ... }
  *
+ * Before a worker answers it has counted the bytes of its sessions (counters.h): who wants to know these alone
+ * asks for no sessions.
+ *
  * Ids of sessions are unique over all workers for as long as the daemon runs. */
 #ifndef PAIRSOCKS_INSPECT_H
 #define PAIRSOCKS_INSPECT_H

@@ -210,6 +210,11 @@ bool log_attach_thread(void)
     return log_writer_attach_thread();
 }
 
+uint64_t log_lost(void)
+{
+    return log_writer_lost();
+}
+
 bool log_wants(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&the_log.level, memory_order_relaxed);

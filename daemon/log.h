@@ -57,6 +57,9 @@ void log_reopen(void);
 /* Gives the calling thread its ring; without one its lines are lost. False without memory. */
 bool log_attach_thread(void);
 
+/* Lines that got lost since the daemon began. Any thread. */
+uint64_t log_lost(void);
+
 bool log_wants(enum log_level level);
 
 /* What is logged from now on, until the next reload. */

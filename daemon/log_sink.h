@@ -34,6 +34,7 @@ struct log_sink {
     int retry_ms;  /* after write() stopped early: try again by then, even if `fd` takes nothing;
                     * -1: no need */
     uint64_t lost; /* lines that were given up; the caller takes the number away */
+    uint64_t given_up; /* the same, each line that says how many were lost being one itself */
     /* A file: */
     bool is_regular;
     bool is_torn;   /* a line was cut in the middle by an error */

@@ -62,6 +62,7 @@ static void give_up(struct log_sink *sink, const struct log_line *lines, size_t 
 {
     for (size_t i = 0; i < count; i++)
         sink->lost += lines[i].stands_for;
+    sink->given_up += count;
     sink->is_torn = sink->is_torn || sink->partial;
     sink->partial = 0;
 }

@@ -118,8 +118,10 @@ static size_t socket_write(struct log_sink *sink, const struct log_line *lines, 
 
         if (sent == FULL || sent == GONE)
             return done;
-        if (sent == REFUSED)
+        if (sent == REFUSED) {
             sink->lost += lines[done].stands_for;
+            sink->given_up++;
+        }
     }
     return count;
 }

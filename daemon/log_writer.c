@@ -31,6 +31,7 @@ static struct {
     struct log_sink *_Atomic next; /* takes its place; owned until the thread takes it */
     struct log_batch batch;        /* the thread's */
     int64_t close_at;              /* ms: how long it tries once `closing` is set */
+    _Atomic uint64_t lost;         /* lines, ever */
     atomic_bool asleep, closing;
     bool has_started; /* the thread */
 } the_writer = {.wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -62,6 +63,7 @@ static void take_change(void)
     if (!next)
         return;
     next->lost += the_writer.sink->lost;
+    next->given_up += the_writer.sink->given_up;
     log_sink_free(the_writer.sink);
     the_writer.sink = next;
 }
@@ -115,6 +117,9 @@ static void report_lost(uint64_t lost)
 {
     struct log_record record;
 
+    atomic_fetch_add_explicit(&the_writer.lost, lost + the_writer.sink->given_up,
+                              memory_order_relaxed);
+    the_writer.sink->given_up = 0;
     lost += the_writer.sink->lost;
     if (!lost)
         return;
@@ -271,6 +276,11 @@ bool log_writer_attach_thread(void)
     atomic_store(&the_writer.rings, my_ring);
     pthread_mutex_unlock(&the_writer.lock);
     return true;
+}
+
+uint64_t log_writer_lost(void)
+{
+    return atomic_load_explicit(&the_writer.lost, memory_order_relaxed);
 }
 
 void log_writer_put(const struct log_record *record)

@@ -27,6 +27,9 @@ void log_writer_replace(struct log_sink *sink);
 /* Gives the calling thread its ring; without one its lines are lost. False without memory. */
 bool log_writer_attach_thread(void);
 
+/* How many lines found no place, or were given up by the sink, since the daemon began. Any thread. */
+uint64_t log_writer_lost(void);
+
 /* Queues a finished record. */
 void log_writer_put(const struct log_record *record);
 

@@ -44,9 +44,11 @@ bool serving_init(struct serving *serving, struct ev_loop *loop, const struct co
     serving->names = name_watch_new(loop, &options, on_answered, serving);
     serving->services = service_watch_new(loop, &options.resolver);
     serving->health = health_new(loop, &options.resolver);
-    if (!serving->names || !serving->services || !serving->health)
-        log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
-    return serving->names && serving->services && serving->health;
+    serving->status = status_server_new(loop, serving, &serving->workers);
+    if (serving->names && serving->services && serving->health && serving->status)
+        return true;
+    log_message(LOG_LEVEL_ERROR, "start", "out of descriptors or memory");
+    return false;
 }
 
 /* The names of all whitelists of `snapshot`, which is told what is known of them already. */
@@ -82,6 +84,14 @@ static void free_plans(struct worker_plan **plans, unsigned count)
     for (unsigned i = 0; plans && i < count; i++)
         worker_plan_free(plans[i]);
     free(plans);
+}
+
+/* The page's port is one that clients are not to reach through us. False without memory. */
+static bool guard_status(struct serving_change *change)
+{
+    uint16_t port = status_change_port(&change->status);
+
+    return port == 0 || snapshot_add_port(change->snapshot, port);
 }
 
 static bool make_plans(struct serving *serving, struct serving_change *change)
@@ -145,7 +155,12 @@ bool serving_prepare(struct serving *serving, struct config *config, FILE *told,
         snapshot_unref(change.snapshot);
         return false;
     }
-    if (!make_plans(serving, &change) || !watch_names(serving, change.snapshot)) {
+    if (!status_server_prepare(serving->status, config, owner, &change.status)) {
+        serving_discard(serving, &change);
+        return false;
+    }
+    if (!guard_status(&change) || !make_plans(serving, &change) ||
+        !watch_names(serving, change.snapshot)) {
         log_message(LOG_LEVEL_ERROR, "listen", "out of memory");
         fputs("out of memory\n", told);
         serving_discard(serving, &change);
@@ -196,8 +211,12 @@ void serving_apply(struct serving *serving, struct serving_change *change)
     }
     service_watch_follow(serving->services, change->snapshot);
     health_follow(serving->health, change->snapshot);
+    serving->loaded = time(NULL);
+    if (!serving->started)
+        serving->started = serving->loaded;
     serving->snapshot = change->snapshot;
     serving->sockets = change->sockets;
+    status_server_apply(serving->status, &change->status, serving->privileges.confines);
     free(change->plans);
     *change = (struct serving_change){0};
 }
@@ -205,6 +224,7 @@ void serving_apply(struct serving *serving, struct serving_change *change)
 void serving_discard(struct serving *serving, struct serving_change *change)
 {
     free_plans(change->plans, serving->workers.count);
+    status_server_discard(&change->status);
     sockets_unlink(&change->sockets, serving->snapshot ? &serving->sockets : NULL,
                    serving->privileges.confines);
     sockets_done(&change->sockets);
@@ -220,6 +240,8 @@ void serving_done(struct serving *serving)
     serving->services = NULL;
     health_free(serving->health);
     serving->health = NULL;
+    status_server_free(serving->status, serving->privileges.confines);
+    serving->status = NULL;
     if (!serving->snapshot)
         return;
     sockets_unlink(&serving->sockets, NULL, serving->privileges.confines);

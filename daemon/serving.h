@@ -10,6 +10,9 @@
 #include "daemon/privileges.h"
 #include "daemon/service_watch.h"
 #include "daemon/sockets.h"
+#include "daemon/status_server.h"
+
+#include <time.h>
 
 struct serving {
     struct workers workers;
@@ -18,10 +21,12 @@ struct serving {
     struct name_watch *names;       /* owned: of all whitelists */
     struct service_watch *services; /* owned: of all upstreams */
     struct health *health;          /* owned: of their servers */
+    struct status_server *status;   /* owned */
     struct sockets sockets;
     struct privileges privileges;
     struct inherited *inherited; /* borrowed: sockets that were there before us */
     int error_number; /* why the last preparation failed, where there is such a number; else 0 */
+    time_t started, loaded; /* when the first configuration took effect, and the last */
 };
 
 /* Before anything else: what watches the names of whitelists, on the control plane's loop. False
@@ -33,6 +38,7 @@ struct serving_change {
     struct snapshot *snapshot;
     struct sockets sockets;
     struct worker_plan **plans; /* one for each worker */
+    struct status_change status;
 };
 
 /* Opens all that `config` (a reference, taken over also by a failure) needs beyond what is served

@@ -131,6 +131,7 @@ static void session_free(struct session *s)
 
     if (!is_counted(&s->error))
         session_log(s);
+    session_count_ended(s);
     ev_timer_stop(worker->loop, &s->timer);
     relay_release(&s->up, &worker->tools);
     relay_release(&s->down, &worker->tools);
@@ -257,6 +258,8 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     s->id = ++worker->next_id * CONFIG_WORKERS_MAX + worker->index;
     s->started = s->active = worker->now;
     s->peer = *peer;
+    s->counted = listener_blocks_of(&listener->gate->counters, worker->index);
+    session_count_started(s);
     s->handshake->auth = listener->config->auth;
     s->handshake->commands = listener->config->commands;
     s->expects_proxy_header = listener->config->proxy_protocol;
@@ -316,6 +319,7 @@ void session_start(struct worker *worker, const struct snapshot_listener *listen
 {
     struct session *s = admits(listener, &peer->ip) ? session_new(worker, listener, peer) : NULL;
 
+    counter_add(&listener_blocks_of(&listener->gate->counters, worker->index)->accepted, 1);
     if (!s) {
         close(fd);
         worker_give_place(worker, listener->gate);

@@ -46,8 +46,8 @@ struct session {
     ev_timer timer;
     uint64_t timer_due; /* ms; what the timer is set to */
     uint64_t id;
-    uint64_t started, dialed, replied; /* ms; 0 = not yet */
-    uint64_t active;                   /* ms; when anything last moved */
+    uint64_t started, dialed, resolved, replied; /* ms; 0 = not yet, or not needed */
+    uint64_t active;                             /* ms; when anything last moved */
     struct progress up_progress, down_progress;
     uint64_t discarded;         /* bytes thrown away while refusing */
     struct ip_endpoint peer;    /* the client */
@@ -71,7 +71,9 @@ struct session {
     const struct config_rule *rule;      /* that decided, of the snapshot; NULL: none */
     const struct config_upstream *route; /* once `is_routed`; NULL: direct */
     bool is_routed;
-    struct stream_error error; /* the first */
+    struct stream_error error;               /* the first */
+    struct listener_counters *counted;       /* borrowed: the gate's for this worker */
+    uint64_t sent_counted, received_counted; /* bytes that are in there already */
 };
 
 /* Takes over an accepted descriptor, whose place in the limits is reserved. */
@@ -92,6 +94,9 @@ void session_password_checked(struct password_check *check);
 /* session_inspect.c: the control plane asks about this worker's sessions, or ends one. */
 struct inspect_letter;
 void session_inspect(struct worker *worker, struct inspect_letter *letter);
+
+/* session_count.c: adds the bytes that it has passed on since the last time to the counters. */
+void session_count_bytes(struct session *session);
 
 /* Ends it at once with resets. */
 void session_abort(struct session *session, struct stream_error error);

@@ -48,6 +48,7 @@ void session_reply_failure(struct session *s, struct stream_error error)
 {
     struct answer answer = {.length = 0};
 
+    session_count_failed(s, &error);
     pair_close(&s->target);
     association_free(s->association);
     s->association = NULL;
@@ -165,6 +166,7 @@ void session_reply_success(struct session *s, const struct ip_endpoint *told)
     static const struct stream_error none;
     struct answer answer = {.length = 0};
 
+    session_count_stands(s);
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, told, &answer);
     session_free_dial(s);

@@ -94,6 +94,8 @@ void session_inspect(struct worker *worker, struct inspect_letter *letter)
 {
     const struct inspect_order *order = letter->order;
 
+    for (struct session *s = worker->sessions.first; s; s = s->next)
+        session_count_bytes(s);
     if (!atomic_load(&order->is_dropped)) {
         if (order->closes)
             letter->is_closed = close_session(worker, order->id);

@@ -171,6 +171,16 @@ void session_say(struct session *s, const struct answer *answer);
 /* Sends a refusal, ends our direction, and goes on to discard what the client still sends. */
 void session_refuse(struct session *s, struct stream_error error, const struct answer *answer);
 
+/* session_count.c: what happens to the session is counted. Its TLS with the client has come to an end, good
+ * or not; the first address of the target's name is known; the target could not be had, and why; it can, and
+ * the client is about to hear so. */
+void session_count_started(struct session *s);
+void session_count_client_secured(struct session *s);
+void session_count_resolved(struct session *s);
+void session_count_failed(struct session *s, const struct stream_error *error);
+void session_count_stands(struct session *s);
+void session_count_ended(struct session *s);
+
 /* When somebody has to look at the session again, in ms; and the look, when that time has come. */
 uint64_t session_next_look(const struct session *s);
 void session_look(struct session *s);

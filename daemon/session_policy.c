@@ -116,6 +116,7 @@ bool session_judge_address(void *target, const struct ip_endpoint *address,
     struct session *s = SESSION_OF(target, target);
     const struct config_rule *before = s->rule;
 
+    session_count_resolved(s);
     if (!judge_address(s, &address->ip, ret_error)) {
         if (s->dial)
             s->rule = before;

@@ -71,6 +71,7 @@ bool session_step_securing(struct session *s)
 {
     if (pair_is_opening(&s->client))
         return false;
+    session_count_client_secured(s);
     if (s->client.state != PAIR_CONNECTED) {
         session_end(s, session_client_error(s));
         return true;

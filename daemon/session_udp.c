@@ -60,6 +60,7 @@ void session_reply_association(struct session *s)
     struct ip_endpoint bound = association_bound(s->association);
     struct answer answer = {.length = 0};
 
+    session_count_stands(s);
     s->replied = s->active = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, &bound, &answer);
     session_free_dial(s);

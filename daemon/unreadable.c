@@ -26,6 +26,10 @@ static void tell_unreadable_tls(const struct config_tls *tls, const char *word, 
 
 void unreadable_tell(const struct config *config)
 {
+    if (config->status_token_file && access(config->status_token_file, R_OK) != 0)
+        log_message(LOG_LEVEL_WARNING, "start",
+                    "[daemon] status_token_file = %s: cannot be read again: %s",
+                    config->status_token_file, strerror(errno));
     for (unsigned i = 0; i < config->listener_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
 

@@ -367,13 +367,14 @@ static bool worker_init(struct worker *worker, const struct config *config)
 
     worker->loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     worker->tools.scratch = malloc(RELAY_SCRATCH);
+    worker->counters = counters_new();
     worker->tools.pool = &worker->pool;
     worker->tools.pipes = &worker->pipes;
     worker->handshakes.size = sizeof(struct handshake);
     queue_inbox_init(&worker->evicted, on_letter, worker);
     password_inbox_init(&worker->checked, on_letter, worker);
     inspect_inbox_init(&worker->letters, on_letter, worker);
-    if (!worker->loop || !worker->tools.scratch)
+    if (!worker->loop || !worker->tools.scratch || !worker->counters)
         return false;
     worker->poller = poller_of(worker->loop);
     if (!worker->poller)
@@ -488,6 +489,7 @@ static void worker_done(struct worker *worker)
     pipe_pool_done(&worker->pipes);
     spares_done(&worker->handshakes);
     free(worker->tools.scratch);
+    free(worker->counters);
     datagram_scratch_free(worker->datagrams);
     poller_unref(worker->poller);
     if (worker->loop)

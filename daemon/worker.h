@@ -4,6 +4,7 @@
 #ifndef PAIRSOCKS_WORKER_H
 #define PAIRSOCKS_WORKER_H
 
+#include "daemon/counters.h"
 #include "daemon/inspect_order.h"
 #include "daemon/login_cache.h"
 #include "daemon/password_pool.h"
@@ -66,6 +67,7 @@ struct worker {
     struct spares handshakes;
     struct connector_budget attempts; /* beside the first of each connection that is being made */
     struct relay_tools tools;
+    struct counters *counters;          /* owned */
     struct datagram_scratch *datagrams; /* owned; NULL until an association needs it */
     struct worker_listener *listeners;  /* owned */
     struct snapshot *snapshot;          /* a reference; NULL before the first plan */

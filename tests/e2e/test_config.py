@@ -216,9 +216,7 @@ def test_a_misspelt_word_that_is_near_to_nothing_is_told_alone(tmp_path):
 
 
 LATER = [
-    "peer_name = x", 
-    "[daemon]\nstatus = none",
-    "[daemon]\npac = no",
+    "peer_name = x",
     "[rule r]\naction = allow\nrate = 1M",
 ]
 

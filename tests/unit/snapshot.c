@@ -217,6 +217,12 @@ const char *snapshot_difference(const struct config *a, const struct config *b)
     SAME(drain_timeout);
     SAME(max_files);
     SAME(auth_cache);
+    if (!same_address(&a->status, &b->status))
+        return "status";
+    SAME_TEXT(status_hosts);
+    SAME_TEXT(status_token_file);
+    SAME_TEXT(status_token);
+    SAME(pac);
     SAME(certificate_count);
     for (unsigned i = 0; !difference && i < a->certificate_count; i++)
         difference = certificate_difference(&a->certificates[i], &b->certificates[i]);

@@ -1,0 +1,47 @@
+/* status_server.h - the status page, /metrics, /status.json and /proxy.pac, over HTTP on the control plane's
+ * loop. GNU libmicrohttpd speaks the protocol; it has no thread, and waits for nothing. Bounded: the
+ * connections, what one of them may send, and how long it may take. */
+#ifndef PAIRSOCKS_STATUS_SERVER_H
+#define PAIRSOCKS_STATUS_SERVER_H
+
+#include "daemon/sockets.h"
+
+struct serving;
+struct status_server;
+struct status_place;
+
+/* Connections at a time; more wait in the kernel's queue. */
+#define STATUS_CONNECTIONS_MAX 64
+
+/* The most bytes of a request, all its fields together. */
+#define STATUS_REQUEST_MAX 16384
+
+/* Seconds for a request and its answer together, and for a connection to say nothing. */
+#define STATUS_DEADLINE 20
+#define STATUS_SILENCE 15
+
+/* `serving` (borrowed) is what is told of; it serves something before anybody is answered, and its workers
+ * have ended when the server is freed. NULL without memory. */
+struct status_server *status_server_new(struct ev_loop *loop, const struct serving *serving,
+                                        struct workers *workers);
+void status_server_free(struct status_server *server, bool in_chroot); /* harmless with NULL */
+
+/* What `config` asks for is ready to be served: a place that is bound, or the one that there is. */
+struct status_change {
+    struct status_place *place; /* owned, but for one that stays; NULL: nothing is served */
+    bool stays;
+};
+
+/* Binds what is new. False with a message logged; nothing has changed. */
+bool status_server_prepare(struct status_server *server, const struct config *config,
+                           struct socket_owner owner, struct status_change *ret);
+
+/* The port of what is ready to be served; 0: none. */
+uint16_t status_change_port(const struct status_change *change);
+
+/* Serves it. `in_chroot`: see sockets_unlink(). */
+void status_server_apply(struct status_server *server, struct status_change *change,
+                         bool in_chroot);
+void status_server_discard(struct status_change *change);
+
+#endif
