@@ -61,9 +61,18 @@ static void format_status(const struct directive *d, const void *field,
     }
 }
 
+static void visit_socket(const void *field, config_path_visit *visit, void *context)
+{
+    const struct config_address *address = field;
+
+    if (address->unix_path)
+        visit(context, PATH_BIND, address->unix_path);
+}
+
 const struct directive_type type_status = {
     .parse = parse_status,
     .format = format_status,
+    .paths = visit_socket,
 };
 
 /* The field is one text of them all. */
