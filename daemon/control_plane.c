@@ -103,11 +103,14 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct control_plane *cp = w->data;
 
-    if (!cp->draining)
-        control_drain(cp);
-    else if (!cp->is_replaced)
+    if (cp->is_replaced) {
+        cp->is_replaced = false; /* it drains, but nobody has asked it to before */
+        log_message(LOG_LEVEL_NOTICE, "drain", "it goes on: another process serves already");
+    } else if (cp->draining) {
         control_stop(cp);
-    cp->is_replaced = false; /* it drains already, and nobody has asked it to before */
+    } else {
+        control_drain(cp);
+    }
 }
 
 static void on_user2(struct ev_loop *loop, ev_signal *w, int revents)

@@ -47,7 +47,7 @@ class Successor:
 
 
 @pytest.fixture
-def upgrade():
+def upgrade(launch):
     """upgrade(daemon, process=daemon): has the process (of this daemon's log) upgrade; returns the Successor."""
     successors = []
 
@@ -202,13 +202,26 @@ def test_reached_by_a_symbolic_link_the_new_version_is_what_it_leads_to_then(dae
     assert os.readlink(f"/proc/{new.pid}/exe") == str(second)
 
 
+def test_a_program_that_was_replaced_as_a_package_does_it_is_started(daemon_of, upgrade, tmp_path):
+    """Another file under the same name: the sandbox must not know it by its inode."""
+    program = tmp_path / "program"
+    shutil.copy(BINARY, program)
+    daemon = daemon_of(program)
+    shutil.copy(BINARY, tmp_path / "program.new")
+    (tmp_path / "program.new").rename(program)
+    inode = program.stat().st_ino
+    new = upgrade(daemon)
+    assert os.stat(f"/proc/{new.pid}/exe").st_ino == inode
+
+
 @pytest.fixture
 def daemon_of(pairsocks):
-    """daemon_of(program, ...): a ready daemon that was started as this program."""
+    """daemon_of(program, ...): a ready daemon that was started as this program. `script`: which becomes one of the shell's, that
+    the sandbox would not let it run."""
 
-    def start(program, **more):
+    def start(program, script=False, **more):
         shell = ["sh", "-c", 'shift 4; exec setpriv --pdeathsig KILL "$0" "$@"', str(program)]
-        return pairsocks(prefix=shell, **more)
+        return pairsocks(prefix=shell, daemon={"sandbox": "no"} if script else {}, **more)
 
     return start
 
@@ -287,7 +300,7 @@ def test_an_address_that_cannot_be_bound_leaves_everything_as_it_is(pairsocks, k
 def test_a_program_that_fails_leaves_the_old_process_serving(daemon_of, tmp_path, keep, text, told):
     program, target = tmp_path / "program", keep(Listener())
     shutil.copy(BINARY, program)
-    daemon = daemon_of(program)
+    daemon = daemon_of(program, script=True)
     program.unlink()
     if text:
         program.write_text(text)
@@ -301,7 +314,7 @@ def test_a_program_that_fails_leaves_the_old_process_serving(daemon_of, tmp_path
 def test_a_program_that_says_nothing_is_ended_in_time(daemon_of, tmp_path, keep, fast_clock):
     program = tmp_path / "program"
     shutil.copy(BINARY, program)
-    daemon = daemon_of(program, environment=fast_clock(20))
+    daemon = daemon_of(program, script=True, environment=fast_clock(20))
     program.unlink()
     program.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 1000\n")
     program.chmod(0o755)
@@ -315,7 +328,7 @@ def stalled(daemon_of, tmp_path):
     """stalled(): a daemon and the process that it upgrades to, which says nothing, as (daemon, Successor)."""
     program = tmp_path / "program"
     shutil.copy(BINARY, program)
-    daemon = daemon_of(program)
+    daemon = daemon_of(program, script=True)
     program.unlink()
     program.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 1000\n")
     program.chmod(0o755)
@@ -358,7 +371,7 @@ def test_the_first_sigterm_leaves_a_replaced_process_its_drain(daemon, upgrade, 
     client, target = through(daemon, keep(Listener()))
     upgrade(daemon)
     daemon.signal(signal.SIGTERM)
-    daemon.signal(signal.SIGCONT)
+    daemon.wait_for(2, event="drain")
     client.send(b"still")
     assert target.read(5) == b"still"
     assert daemon.records(event="stop") == []

@@ -1,5 +1,6 @@
 """Starts one pairsocksd, waits until it is ready, reads its log and ends it."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -178,6 +179,17 @@ class Daemon:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {wait.seconds(timeout):g} s: {self.story()}") from None
 
+    def end_session(self):
+        """Ends what the daemon has started (an upgrade's process is in its session) and returns the numbers."""
+        left = []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
+                state, _, _, session = stat.read().rpartition(")")[2].split()[:4]
+                if int(session) == self.pid and state != "Z":
+                    left.append(int(entry))
+                    os.kill(int(entry), signal.SIGKILL)
+        return left
+
     def finish(self):
         """The end of every test: a daemon that still runs is stopped, exits 0 and reports nothing."""
         stopped_by_us = self.process.poll() is None
@@ -189,7 +201,9 @@ class Daemon:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
+            left = self.end_session()
         report = REPORT.search(self.errors())
+        assert not left, f"processes {left} were left behind: {self.story()}"
         assert not report, f"a report on stderr: {self.story()}"
         assert code >= 0, f"ended by signal {-code}: {self.story()}"
         assert not stopped_by_us or code == 0, f"exit code {code} after SIGINT: {self.story()}"
