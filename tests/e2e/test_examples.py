@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness import tls, wait
-from harness.daemon import ROOT
+from harness.daemon import BINARY, ROOT
 from harness.machine import COMMAND, Machine
 from harness.proxy_protocol import SIGNATURE
 from harness.socks import ALL, request5
@@ -15,6 +15,7 @@ from harness.targets import Echo, Silent
 from harness.wire import Wire
 
 EXAMPLES = ROOT / "examples"
+PACKAGED = ROOT / "debian" / "etc" / "pairsocks" / "pairsocks.ini"
 WORLD = "93.184.215.14"  # a public address: the guard has nothing against it
 HERE = "198.51.100.1"  # this machine's, as others reach it
 DENIED = 2  # SOCKS5's reply
@@ -73,7 +74,14 @@ def commands(name):
 
 def test_every_example_is_tested_here():
     text = open(__file__).read()
-    assert sorted(path.name for path in EXAMPLES.iterdir()) == sorted(set(re.findall(r'"([a-z-]+\.ini)"', text)))
+    assert sorted(path.name for path in EXAMPLES.iterdir()) == sorted(set(re.findall(r'"([a-z-]+\.ini)"', text)) - {PACKAGED.name})
+
+
+def test_the_packages_own_configuration_is_the_built_in_one_but_for_the_log(machine):
+    dumps = [machine.run([BINARY, *words, "--dump-config"]) for words in ([], ["-c", PACKAGED])]
+    assert [done.returncode for done in dumps] == [0, 0]
+    built_in, packaged = [set(done.stdout.splitlines()) for done in dumps]
+    assert (built_in - packaged, packaged - built_in) == ({b"log_target = stderr"}, {b"log_target = journal"})
 
 
 # --- local.ini
