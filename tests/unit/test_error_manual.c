@@ -25,12 +25,18 @@ static char *read_list(void)
     return text;
 }
 
-/* As a whole word. */
+static bool ends_word(const char *at)
+{
+    if (strncmp(at, "\\&", 2) == 0)
+        at += 2;
+    return isspace((unsigned char)*at);
+}
+
+/* As a whole word; `\&` says that a point at its end is part of it. */
 static bool lists(const char *manual, const char *name)
 {
     for (const char *at = manual; (at = strstr(at, name)); at++)
-        if (at > manual && isspace((unsigned char)at[-1]) &&
-            isspace((unsigned char)at[strlen(name)]))
+        if (at > manual && isspace((unsigned char)at[-1]) && ends_word(at + strlen(name)))
             return true;
     return false;
 }
