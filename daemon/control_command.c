@@ -1,6 +1,7 @@
 /* control_command.c - what can be asked for by the control socket: a row for each verb. */
 #include "daemon/control_machine.h"
 #include "daemon/describe.h"
+#include "daemon/describe_counters.h"
 #include "daemon/log.h"
 
 #include "config/value.h"
@@ -58,6 +59,17 @@ static uint64_t count_sessions(const struct snapshot *snapshot)
     return count;
 }
 
+/* Without memory some are missing. */
+static void put_errors_ended(struct json *json, const struct workers *workers)
+{
+    struct counters_sum sum = {0};
+
+    for (unsigned i = 0; i < workers->count; i++)
+        counters_sum_add(&sum, workers->worker[i].counters);
+    describe_errors(json, "errors", &sum);
+    counters_sum_done(&sum);
+}
+
 void control_describe(const struct control_plane *cp, struct json *json)
 {
     const struct serving *serving = &cp->serving;
@@ -73,6 +85,7 @@ void control_describe(const struct control_plane *cp, struct json *json)
     json_number(json, "sessions", count_sessions(serving->snapshot));
     json_number(json, "max_sessions", atomic_load(&serving->workers.sessions.max));
     describe_listeners(json, "listeners", serving);
+    put_errors_ended(json, &serving->workers);
 }
 
 static void run_status(struct control_plane *cp, struct control_client *client, char *argument)

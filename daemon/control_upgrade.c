@@ -73,6 +73,15 @@ static bool add_control(struct control_plane *cp)
     return fd < 0 || add_place(cp, HANDOFF_OTHER, CONTROL_SOCKET_NAME, NULL, path, &fd, 1);
 }
 
+static bool add_status(struct control_plane *cp)
+{
+    struct status_socket status;
+
+    return !status_server_socket(cp->serving.status, &status) ||
+           add_place(cp, HANDOFF_OTHER, STATUS_SOCKET_NAME, status.asked, status.path, &status.fd,
+                     1);
+}
+
 static bool add_log(struct control_plane *cp)
 {
     const char *path;
@@ -83,7 +92,8 @@ static bool add_log(struct control_plane *cp)
 
 static bool add_all(struct control_plane *cp)
 {
-    return add(cp, HANDOFF_HELLO, "", -1) && add_listeners(cp) && add_control(cp) && add_log(cp) &&
+    return add(cp, HANDOFF_HELLO, "", -1) && add_listeners(cp) && add_control(cp) &&
+           add_status(cp) && add_log(cp) &&
            (cp->notify->fd < 0 || add(cp, HANDOFF_NOTIFY, "", cp->notify->fd)) &&
            (!cp->serving.privileges.confines || add(cp, HANDOFF_CONFINED, "", -1)) &&
            add(cp, HANDOFF_END, "", -1);
@@ -130,6 +140,7 @@ static void on_ready(void *context)
     notify_done(cp->notify);
     sockets_share(&cp->serving.sockets, true);
     control_socket_release(cp->control);
+    status_server_let_go(cp->serving.status);
     upgrade_let_go(&cp->upgrade);
     if (cp->reload_again)
         kill(pid, SIGHUP); /* it may have read the configuration before it was changed */
@@ -218,6 +229,7 @@ static void on_takes_over(void *context)
     cp->notify->is_silent = false;
     inherited_close_unused(cp->serving.inherited);
     sockets_share(&cp->serving.sockets, false);
+    status_server_share(cp->serving.status, false);
     if (cp->draining)
         control_tell_stopping(cp, cp->serving.snapshot->config->drain_timeout);
     else

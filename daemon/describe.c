@@ -65,6 +65,7 @@ static void put_listener(struct json *json, const struct serving *serving, unsig
     const struct config_listener *config = listener->config;
     struct gate *gate = listener->gate;
     struct queue_numbers queue = queue_numbers(&gate->queue);
+    struct listener_sum sum = listener_blocks_sum(&gate->counters);
 
     json_begin_object(json, NULL);
     json_string(json, "name", config->name);
@@ -75,6 +76,8 @@ static void put_listener(struct json *json, const struct serving *serving, unsig
     json_number(json, "max_sessions", atomic_load(&gate->sessions.max));
     json_number(json, "queue", queue.regular + queue.probation);
     json_number(json, "max_queue", (uint64_t)config->queue);
+    json_number(json, "sent", sum.sent);
+    json_number(json, "received", sum.received);
     put_refused(json, gate);
     json_end_object(json);
 }

@@ -7,7 +7,7 @@
 #include "daemon/json.h"
 #include "daemon/serving.h"
 
-/* An array of objects: name, addresses, protocols, security, sessions, max_sessions, queue, max_queue, and
+/* An array of objects: name, addresses, protocols, security, sessions, max_sessions, queue, max_queue, sent, received, and
  * `refused` by reason. */
 void describe_listeners(struct json *json, const char *key, const struct serving *serving);
 

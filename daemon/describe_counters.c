@@ -35,9 +35,9 @@ static void put_listeners(struct json *json, const struct survey *survey)
     json_end_object(json);
 }
 
-static void put_errors(struct json *json, const struct counters_sum *counters)
+void describe_errors(struct json *json, const char *key, const struct counters_sum *counters)
 {
-    json_begin_object(json, "errors");
+    json_begin_object(json, key);
     for (unsigned i = 0; i < counters->error_count; i++)
         json_number(json, counters->errors[i].name, counters->errors[i].count);
     json_end_object(json);
@@ -74,7 +74,7 @@ void describe_counters(struct json *json, const char *key, const struct survey *
 {
     json_begin_object(json, key);
     put_listeners(json, survey);
-    put_errors(json, &survey->counters);
+    describe_errors(json, "errors", &survey->counters);
     put_tls(json, "target_tls", survey->counters.tls);
     put_times(json, &survey->counters);
     json_number(json, "log_lines_lost", survey->log_lost);

@@ -15,4 +15,7 @@
  *   bounds_ms, log_lines_lost. */
 void describe_counters(struct json *json, const char *key, const struct survey *survey);
 
+/* Of that the errors: an object of how many sessions have ended with each. */
+void describe_errors(struct json *json, const char *key, const struct counters_sum *counters);
+
 #endif

@@ -14,6 +14,7 @@ struct status_server {
     struct inspector *inspector; /* owned; made with the first place */
     struct workers *workers;     /* borrowed */
     struct status_place *place;  /* owned; NULL: nothing is served */
+    bool is_shared;              /* with another process: its files are not ours to remove */
     double counted; /* when the workers last counted their bytes; of the loop's clock */
 };
 
@@ -22,8 +23,9 @@ struct status_place {
     struct status_server *server; /* borrowed */
     struct ip_endpoint asked, bound;
     char *unix_path; /* owned; NULL: an address */
-    int fd;          /* listens; the library's, once there is one */
-    struct MHD_Daemon *http;
+    int fd;          /* listens; the library's, once there is one; -1: let go */
+    bool is_inherited;
+    struct MHD_Daemon *http; /* NULL: not yet */
     ev_io ready;
     ev_timer due;
     struct status_request *waiting; /* for the workers: their connections are suspended */

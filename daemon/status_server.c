@@ -1,6 +1,7 @@
 /* status_server.c - where the status page is served: the sockets, and the library on our loop. */
 #include "daemon/status_machine.h"
 
+#include "daemon/inherited.h"
 #include "daemon/log.h"
 #include "streams/listener.h"
 
@@ -75,7 +76,6 @@ static bool start_library(struct status_place *place)
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
         MHD_OPTION_NOTIFY_CONNECTION, status_client_notify, place, MHD_OPTION_NOTIFY_COMPLETED,
         status_request_completed, place, MHD_OPTION_END);
-    place->fd = -1; /* also where that has failed: better one too few is closed than one twice */
     info = place->http ? MHD_get_daemon_info(place->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info)
         return false;
@@ -96,8 +96,6 @@ static void place_free(struct status_place *place)
         ev_timer_stop(place->server->loop, &place->due);
         status_request_abandon(place);
         MHD_stop_daemon(place->http);
-    } else if (place->fd >= 0) {
-        close(place->fd);
     }
     free(place->unix_path);
     free(place);
@@ -105,8 +103,28 @@ static void place_free(struct status_place *place)
 
 static void remove_file(const struct status_place *place, bool in_chroot)
 {
+    if (!place->unix_path || place->server->is_shared)
+        return;
     if (unlink(place->unix_path) != 0 && (errno != ENOENT || in_chroot))
         log_place(LOG_LEVEL_WARNING, place, &place->bound, "the socket's file stays behind");
+}
+
+/* From the daemon before. False: it had none there. */
+static bool take_place(struct status_place *place, struct inherited *inherited)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t length = sizeof sa;
+
+    if (!inherited)
+        return false;
+    place->fd = inherited_take(inherited, STATUS_SOCKET_NAME,
+                               place->unix_path ? NULL : &place->asked, place->unix_path);
+    if (place->fd < 0)
+        return false;
+    if (getsockname(place->fd, (struct sockaddr *)&sa, &length) == 0)
+        place->bound = endpoint_from_sockaddr(&sa);
+    place->is_inherited = true;
+    return true;
 }
 
 /* False: *ret_error says why. */
@@ -135,7 +153,7 @@ static bool bind_place(struct status_place *place, struct socket_owner owner,
 /* NULL with the reason logged. */
 static struct status_place *place_new(struct status_server *server,
                                       const struct config_address *address,
-                                      struct socket_owner owner)
+                                      struct socket_owner owner, struct inherited *inherited)
 {
     struct stream_error error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, ENOMEM);
     struct status_place *place = calloc(1, sizeof *place);
@@ -145,11 +163,11 @@ static struct status_place *place_new(struct status_server *server,
     *place = (struct status_place){.server = server, .fd = -1, .asked = address->endpoint};
     if (address->unix_path && !(place->unix_path = strdup(address->unix_path)))
         goto fail;
-    if (!bind_place(place, owner, &error))
+    if (!take_place(place, inherited) && !bind_place(place, owner, &error))
         goto fail;
     if (start_library(place))
         return place;
-    if (place->unix_path)
+    if (!place->is_inherited)
         remove_file(place, false);
 fail:
     log_place(LOG_LEVEL_ERROR, place, &place->asked, strerror(error.code));
@@ -179,7 +197,7 @@ struct status_server *status_server_new(struct ev_loop *loop, const struct servi
 
 static void close_place(struct status_server *server, bool in_chroot)
 {
-    if (server->place && server->place->unix_path)
+    if (server->place)
         remove_file(server->place, in_chroot);
     place_free(server->place);
     server->place = NULL;
@@ -195,7 +213,8 @@ void status_server_free(struct status_server *server, bool in_chroot)
 }
 
 bool status_server_prepare(struct status_server *server, const struct config *config,
-                           struct socket_owner owner, struct status_change *ret)
+                           struct socket_owner owner, struct inherited *inherited,
+                           struct status_change *ret)
 {
     const struct config_address *address = &config->status;
     struct status_change change = {0};
@@ -205,7 +224,7 @@ bool status_server_prepare(struct status_server *server, const struct config *co
     } else if (address->unix_path || address->endpoint.ip.family != IP_NONE) {
         if (!server->inspector)
             server->inspector = inspector_new(server->loop, server->workers);
-        change.place = server->inspector ? place_new(server, address, owner) : NULL;
+        change.place = server->inspector ? place_new(server, address, owner, inherited) : NULL;
         if (!change.place)
             return false;
     }
@@ -226,6 +245,7 @@ void status_server_apply(struct status_server *server, struct status_change *cha
     server->place = change->place;
     if (!change->place)
         return;
+    server->is_shared = change->place->is_inherited;
     log_place(LOG_LEVEL_NOTICE, change->place, &change->place->bound, NULL);
     ev_io_start(server->loop, &change->place->ready);
     arm(change->place);
@@ -235,7 +255,41 @@ void status_server_discard(struct status_change *change)
 {
     if (change->stays || !change->place)
         return;
-    if (change->place->unix_path)
+    if (!change->place->is_inherited)
         remove_file(change->place, false);
     place_free(change->place);
+}
+
+bool status_server_socket(const struct status_server *server, struct status_socket *ret)
+{
+    const struct status_place *place = server->place;
+
+    if (!place || place->fd < 0)
+        return false;
+    *ret = (struct status_socket){
+        .fd = place->fd,
+        .asked = place->unix_path ? NULL : &place->asked,
+        .path = place->unix_path,
+    };
+    return true;
+}
+
+void status_server_share(struct status_server *server, bool with_another)
+{
+    server->is_shared = with_another;
+}
+
+void status_server_let_go(struct status_server *server)
+{
+    struct status_place *place = server->place;
+    MHD_socket fd;
+
+    if (!place || place->fd < 0)
+        return;
+    server->is_shared = true;
+    place->fd = -1;
+    fd = MHD_quiesce_daemon(place->http);
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+    status_place_turn(place);
 }

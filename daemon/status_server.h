@@ -32,9 +32,11 @@ struct status_change {
     bool stays;
 };
 
-/* Binds what is new. False with a message logged; nothing has changed. */
+/* Binds what is new, or takes it from the daemon before (`inherited`, as "status"). False with a message
+ * logged; nothing has changed. */
 bool status_server_prepare(struct status_server *server, const struct config *config,
-                           struct socket_owner owner, struct status_change *ret);
+                           struct socket_owner owner, struct inherited *inherited,
+                           struct status_change *ret);
 
 /* The port of what is ready to be served; 0: none. */
 uint16_t status_change_port(const struct status_change *change);
@@ -43,5 +45,22 @@ uint16_t status_change_port(const struct status_change *change);
 void status_server_apply(struct status_server *server, struct status_change *change,
                          bool in_chroot);
 void status_server_discard(struct status_change *change);
+
+/* What another process finds the socket by. */
+#define STATUS_SOCKET_NAME "status"
+
+/* What listens, to be handed over under that name; all borrowed until the next configuration. False: nothing. */
+struct status_socket {
+    int fd;
+    const struct ip_endpoint *asked; /* NULL: `path` */
+    const char *path;
+};
+bool status_server_socket(const struct status_server *server, struct status_socket *ret);
+
+/* Another process serves there now, too: no file is removed. Until it does not any more. */
+void status_server_share(struct status_server *server, bool with_another);
+
+/* Another process has taken over: who is connected is served on, nobody else is taken. */
+void status_server_let_go(struct status_server *server);
 
 #endif

@@ -1,6 +1,7 @@
 """The status page, /metrics, /status.json and /proxy.pac: what they say, to whom, and how much of whom they bear."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import pytest
 
 from harness import tls, wait
-from harness.daemon import config_text, run
+from harness.daemon import BINARY, config_text, run
 from harness.socks import Client
 from harness.status import Page, page_of, samples
 from harness.targets import Echo, Listener, Refusing
@@ -383,9 +384,9 @@ def test_an_address_in_use_keeps_the_daemon_from_starting(launch, tmp_path, keep
     assert daemon.records(event="status", level="error")[0]["address"] == f"127.0.0.1:{taken.port}"
 
 
-def test_a_unix_socket_serves_and_goes(served, tmp_path):
+def test_a_unix_socket_serves_and_goes(pairsocks, tmp_path):
     path = tmp_path / "page"
-    reload(served, status=f"unix:{path}")
+    served = pairsocks(daemon={"status": f"unix:{path}"})
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
     page = Page(str(path))
     assert page.ask("/metrics").status == 200
@@ -447,3 +448,18 @@ def test_without_the_key_there_is_no_pac(pairsocks):
 def test_without_a_way_the_pac_says_direct(pairsocks, tmp_path):
     daemon = pairsocks(daemon={**HERE, "pac": "yes"}, listeners={"main": {"listen": f"unix:{tmp_path}/s"}})
     assert 'return "DIRECT";\n}\n' in page_of(daemon).ask("/proxy.pac").text
+
+
+# ---- `pairsocks status`
+
+
+def test_the_command_says_what_the_page_says(pairsocks, dial, keep, tmp_path):
+    daemon = pairsocks(daemon={**HERE, "control": tmp_path / "control"})
+    refuse(daemon, dial, keep(Refusing()))
+    pairsocks_command = os.path.join(os.path.dirname(BINARY), "pairsocks")
+    done = subprocess.run(
+        [pairsocks_command, "status", "--json", "--control", tmp_path / "control"], capture_output=True, text=True, check=True
+    )
+    said, page = json.loads(done.stdout), page_of(daemon).status()
+    assert said["errors"] == page["counters"]["errors"] == {"system.connect.refused": 1}
+    assert said["listeners"][0]["sent"] == page["counters"]["total"]["sent"]

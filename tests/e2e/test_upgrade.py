@@ -20,6 +20,7 @@ from harness.daemon import BINARY, config_text
 from harness.load import Load
 from harness.notify import Notified
 from harness.socks import Client
+from harness.status import page_of
 from harness.targets import Echo, Listener
 
 
@@ -467,3 +468,33 @@ def test_sockets_of_systemd_are_passed_on_and_keep_who_waits(launch, upgrade, ke
             process = upgrade(daemon, process)
             load.wait_for_more(20)
     assert load.failures == []
+
+
+# --- the status page
+
+
+@pytest.mark.parametrize("kind", ["address", "path"])
+def test_the_status_page_goes_over_with_its_place(pairsocks, upgrade, through, keep, tmp_path, kind):
+    status = "127.0.0.1:0" if kind == "address" else f"unix:{tmp_path}/page"
+    daemon = pairsocks(daemon={"status": status})
+    client, target = through(daemon, keep(Listener()))
+    page = page_of(daemon)
+    assert page.status()["pid"] == daemon.pid
+    new = upgrade(daemon)
+    assert all(page.status()["pid"] == new.pid for _ in range(10))
+    client.close()
+    target.close()
+    assert daemon.exit_code() == 0
+    assert page.status()["pid"] == new.pid
+    assert kind == "address" or os.path.exists(tmp_path / "page")
+    new.signal(signal.SIGINT)
+    assert new.has_ended()
+    assert not os.path.exists(tmp_path / "page")
+
+
+def test_a_failed_upgrade_leaves_the_status_page(pairsocks, keep, tmp_path):
+    daemon = pairsocks(daemon={"status": f"unix:{tmp_path}/page"})
+    page, taken = page_of(daemon), keep(Listener())
+    change(daemon, "listen = 127.0.0.1:0", f"listen = 127.0.0.1:{taken.port}")
+    refused(daemon)
+    assert page.status()["pid"] == daemon.pid
