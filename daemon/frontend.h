@@ -7,6 +7,7 @@
 #define PAIRSOCKS_FRONTEND_H
 
 #include "config/config.h"
+#include "daemon/queue.h"
 #include "streams/http.h"
 #include "streams/socks.h"
 
@@ -21,9 +22,11 @@ struct handshake {
     unsigned auth;                   /* enum auth: what the listener takes, set before all else */
     unsigned commands;               /* likewise, enum command */
     struct session_bind *bind;       /* the session's; no front end's business */
-    uint8_t stage;                   /* the front end's own */
-    struct http_request http;        /* likewise */
-    struct socks5_userpass login;    /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
+    struct queue_entry place;     /* likewise: in the gate's queue, while the session is queued */
+    struct session *session;      /* likewise, and borrowed */
+    uint8_t stage;                /* the front end's own */
+    struct http_request http;     /* likewise */
+    struct socks5_userpass login; /* with FRONTEND_PASSWORD; with FRONTEND_IDENT who the client
                                      says it is, if the protocol has that (user_length 0: nobody) */
     bool has_claim;
     bool can_login;               /* with FRONTEND_IDENT: a password may be asked for after it */

@@ -36,7 +36,7 @@ bool session_leave_queue(struct session *s)
     if (!s->is_queued)
         return true;
     s->is_queued = false;
-    return queue_leave(&s->listener->gate->queue, &s->place);
+    return queue_leave(&s->listener->gate->queue, &s->handshake->place);
 }
 
 void session_set_state(struct session *s, enum session_state state)
@@ -260,6 +260,7 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     s->peer = *peer;
     s->counted = listener_blocks_of(&listener->gate->counters, worker->index);
     session_count_started(s);
+    s->handshake->session = s;
     s->handshake->auth = listener->config->auth;
     s->handshake->commands = listener->config->commands;
     s->expects_proxy_header = listener->config->proxy_protocol;
@@ -279,8 +280,8 @@ void session_enter_queue(struct session *s)
     struct gate *gate = s->listener->gate;
 
     s->is_queued = true;
-    queue_enter(&gate->queue, &s->place, &s->peer.ip, &s->worker->evicted);
-    s->on_probation = queue_on_probation(&gate->queue, &s->place);
+    queue_enter(&gate->queue, &s->handshake->place, &s->peer.ip, &s->worker->evicted);
+    s->on_probation = queue_on_probation(&gate->queue, &s->handshake->place);
 }
 
 bool session_enter_host(struct session *s)
@@ -336,7 +337,10 @@ void session_start(struct worker *worker, const struct snapshot_listener *listen
 
 void session_evict(struct queue_entry *place)
 {
-    session_abort(SESSION_OF(place, place), stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
+    struct handshake *handshake =
+        (struct handshake *)((char *)place - offsetof(struct handshake, place));
+
+    session_abort(handshake->session, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
 }
 
 void session_abort(struct session *s, struct stream_error error)

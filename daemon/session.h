@@ -32,7 +32,6 @@ struct session {
     struct worker *worker;                    /* borrowed */
     const struct snapshot_listener *listener; /* holds a reference to its snapshot */
     struct session *next, *previous;          /* in the worker's list */
-    struct queue_entry place;                 /* in the gate's queue, while `is_queued` */
     struct stream_pair client, target;
     struct relay_direction up, down; /* client to target, target to client */
     struct relay_direction *cut;     /* it will be reset once its bytes have arrived; NULL: none */

@@ -171,7 +171,7 @@ static void look_at_waiting(struct session *s, const struct relay_direction *d,
 static void end_probation(struct session *s)
 {
     s->on_probation = false;
-    if (!queue_end_probation(&s->listener->gate->queue, &s->place))
+    if (!queue_end_probation(&s->listener->gate->queue, &s->handshake->place))
         session_end_with_reset(s, stream_error_of(ERROR_POLICY_LIMIT_QUEUE));
 }
 
