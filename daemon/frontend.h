@@ -53,6 +53,7 @@ struct frontend {
     unsigned protocol; /* its bit of enum protocol */
     bool is_silent;    /* no word reaches its clients: who cannot be served is reset */
     bool ipv4_only;    /* its replies know no IPv6 */
+    bool tells_bound;  /* its success names our address towards the target */
 
     /* Whether a client's first byte is this protocol's. */
     bool (*begins)(uint8_t first);

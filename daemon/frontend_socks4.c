@@ -79,6 +79,7 @@ const struct frontend frontend_socks4 = {
     .name = "socks4",
     .protocol = PROTOCOL_SOCKS4,
     .ipv4_only = true,
+    .tells_bound = true,
     .begins = socks4_begins,
     .step = socks4_step,
     .judged = socks4_judged,

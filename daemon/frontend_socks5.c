@@ -169,6 +169,7 @@ static void socks5_cut(struct handshake *handshake, struct answer *answer)
 const struct frontend frontend_socks5 = {
     .name = "socks5",
     .protocol = PROTOCOL_SOCKS5,
+    .tells_bound = true,
     .begins = socks5_begins,
     .step = socks5_step,
     .judged = socks5_judged,

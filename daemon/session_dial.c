@@ -180,8 +180,13 @@ void session_reply_success(struct session *s, const struct ip_endpoint *told)
 /* The target is connected, and from this address of ours. */
 static void stand(struct session *s)
 {
-    struct ip_endpoint bound = s->dial ? dial_bound(s->dial) : pair_local_address(&s->target);
+    struct ip_endpoint bound = {.port = 0};
     struct stream_error unused;
+
+    if (s->dial)
+        bound = dial_bound(s->dial);
+    else if (s->handshake->frontend->tells_bound)
+        bound = pair_local_address(&s->target);
 
     if (s->asked_ip.family == IP_NONE && !s->dial)
         session_judge_address(&s->target, &s->address, &unused); /* for the rule's name */
