@@ -3,6 +3,7 @@
 #include "daemon/host_table.h"
 
 #include "daemon/hash.h"
+#include "daemon/short_lock.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ void host_table_init(struct host_table *table)
 {
     *table = (struct host_table){0};
     for (int i = 0; i < HOST_TABLE_PARTS; i++)
-        pthread_mutex_init(&table->parts[i].lock, NULL);
+        short_lock_init(&table->parts[i].lock);
 }
 
 static void free_chain(struct host_table_entry *entry)

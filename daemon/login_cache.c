@@ -2,6 +2,7 @@
 #include "daemon/login_cache.h"
 
 #include "daemon/hash.h"
+#include "daemon/short_lock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ struct login_cache *login_cache_new(void)
     struct login_cache *cache = calloc(1, sizeof *cache);
 
     for (int i = 0; cache && i < LOCKS; i++)
-        pthread_mutex_init(&cache->locks[i], NULL);
+        short_lock_init(&cache->locks[i]);
     return cache;
 }
 

@@ -3,6 +3,7 @@
 #include "daemon/queue.h"
 
 #include "daemon/hash.h"
+#include "daemon/short_lock.h"
 
 #include <stddef.h>
 
@@ -35,7 +36,7 @@ bool queue_init(struct queue *queue, unsigned max)
     *queue = (struct queue){.max = max};
     if (!queue_hosts_reserve(&queue->hosts, members_of(max)))
         return false;
-    pthread_mutex_init(&queue->lock, NULL);
+    short_lock_init(&queue->lock);
     return true;
 }
 

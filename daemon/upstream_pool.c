@@ -1,6 +1,8 @@
 /* upstream_pool.c - the servers of an upstream, as they were written or as a service lists them. */
 #include "daemon/upstream_pool_private.h"
 
+#include "daemon/short_lock.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -106,7 +108,7 @@ struct upstream_pool *upstream_pool_new(const struct config_upstream *upstream,
 
     if (!pool)
         return NULL;
-    pthread_mutex_init(&pool->lock, NULL);
+    short_lock_init(&pool->lock);
     pool->balance = upstream->balance;
     pool->name = strdup(upstream->name);
     pool->service = upstream->service ? strdup(upstream->service) : NULL;
