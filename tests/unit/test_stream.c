@@ -348,3 +348,35 @@ Test(stream, an_end_that_was_told_leaves_the_loop_in_peace)
     close(fds[0]);
     close(fds[1]);
 }
+
+Test(stream, two_pairs_may_be_made_of_one_socket)
+{
+    struct stream *in, *out;
+    struct stream_error error;
+    int fds[2], calls = 0;
+    char byte;
+    size_t n;
+
+    socket_pair(fds);
+    stream_pair_from_socket(loop(), fds[0], &in, NULL);
+    stream_pair_from_socket(loop(), fds[0], NULL, &out);
+    stream_set_callback(in, STREAM_EVENT_HAS_BYTES, on_change, &calls);
+    stream_set_callback(out, STREAM_EVENT_CAN_ACCEPT_BYTES, on_change, &calls);
+    cr_assert(stream_open(in, &error));
+    cr_assert(stream_open(out, &error));
+    run_until(&calls, 1);
+    while (stream_write(out, "x", 1, &n) == IO_OK)
+        ;
+    while (recv(fds[1], &byte, 1, 0) == 1)
+        ;
+    run_until(&calls, 2);
+    cr_assert_eq(stream_write(out, "x", 1, &n), IO_OK);
+    cr_assert_eq(write(fds[1], "y", 1), 1);
+    run_until(&calls, 3);
+    cr_assert_eq(stream_read(in, &byte, 1, &n), IO_OK);
+    cr_assert_eq(byte, 'y');
+    stream_free(in);
+    stream_free(out);
+    close(fds[0]);
+    close(fds[1]);
+}
