@@ -84,14 +84,18 @@ static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_
     return write_result(layer, sent, ret_n);
 }
 
-static enum io tcp_splice_read(struct layer *layer, int pipe, size_t n, size_t *ret_n)
+static enum io tcp_splice_read(struct layer *layer, int pipe, size_t room, size_t *ret_n)
 {
     struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    uint8_t byte;
     ssize_t got;
+    size_t n;
 
     do
-        got = splice(tcp->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        got = splice(tcp->fd, NULL, pipe, NULL, room, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (got < 0 && errno == EINTR);
+    if (got == 0 && tcp_peek(layer, &byte, sizeof byte, &n) == IO_OK)
+        return IO_AGAIN; /* it stopped at an urgent byte, and called that the end because one has come */
     return read_result(layer, got, ret_n);
 }
 

@@ -43,6 +43,12 @@ static bool holds(const struct stream_pair *pair)
     return false;
 }
 
+/* Behind the end nothing comes, and it stays readable for ever. */
+static bool wants_to_read(const struct stream_pair *pair)
+{
+    return pair->interest & INTEREST_READ && pair->read_status == STREAM_OPEN;
+}
+
 /* Somebody waits for bytes that a layer has although the descriptor is silent. */
 static bool waits_for_held(const struct stream_pair *pair)
 {
@@ -50,7 +56,7 @@ static bool waits_for_held(const struct stream_pair *pair)
         return false;
     if (pair->opens_layer)
         return pair->top->open_waits & INTEREST_READ;
-    return pair->interest & INTEREST_READ && pair->read_status == STREAM_OPEN;
+    return wants_to_read(pair);
 }
 
 static void fail(struct stream_pair *pair, struct stream_error error)
@@ -69,7 +75,7 @@ static int waits(const struct stream_pair *pair)
     if (pair->opens_layer)
         events = pair->top->open_waits;
     else
-        events = (pair->interest & INTEREST_READ ? pair->top->read_waits : 0) |
+        events = (wants_to_read(pair) ? pair->top->read_waits : 0) |
                  (pair->interest & INTEREST_WRITE ? pair->top->write_waits : 0);
     return events | flush_waits(pair);
 }
@@ -293,7 +299,7 @@ static void open_layer(struct stream_pair *pair)
         stop_opening(pair);
         break;
     case IO_AGAIN:
-        not_ready(pair, pair->top->open_waits);
+        not_ready(pair, pair->top->open_waits | flush_waits(pair));
         watch(pair);
         break;
     case IO_EOF:

@@ -2,6 +2,7 @@
 #include "streams/poller.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@ struct slot {
     struct poll_watch *watch; /* NULL: free */
     uint32_t use;
     uint32_t next_free;
+    int copy; /* owned; what the kernel watches instead of a descriptor that it watches already; -1: none */
 };
 
 struct poller {
@@ -180,7 +182,7 @@ static uint32_t take_slot(struct poller *poller)
     }
     if (poller->count >= poller->capacity && !grow(poller))
         return 0;
-    poller->slots[poller->count] = (struct slot){0};
+    poller->slots[poller->count] = (struct slot){.copy = -1};
     return poller->count++;
 }
 
@@ -188,10 +190,29 @@ static void give_slot(struct poller *poller, uint32_t number)
 {
     struct slot *slot = &poller->slots[number];
 
+    if (slot->copy >= 0) {
+        epoll_ctl(poller->io.fd, EPOLL_CTL_DEL, slot->copy, NULL);
+        close(slot->copy);
+    }
+    slot->copy = -1;
     slot->watch = NULL;
     slot->use++;
     slot->next_free = poller->free;
     poller->free = number;
+}
+
+/* Two watches of one descriptor: the kernel tells them apart by its number. */
+static bool add_copy(struct poller *poller, struct slot *slot, int fd, struct epoll_event *event)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (copy >= 0 && epoll_ctl(poller->io.fd, EPOLL_CTL_ADD, copy, event) == 0) {
+        slot->copy = copy;
+        return true;
+    }
+    if (copy >= 0)
+        close(copy);
+    return false;
 }
 
 bool poller_add(struct poller *poller, struct poll_watch *watch, int fd)
@@ -204,7 +225,8 @@ bool poller_add(struct poller *poller, struct poll_watch *watch, int fd)
         return false;
     }
     event.data.u64 = (uint64_t)poller->slots[number].use << 32 | number;
-    if (epoll_ctl(poller->io.fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (epoll_ctl(poller->io.fd, EPOLL_CTL_ADD, fd, &event) != 0 &&
+        (errno != EEXIST || !add_copy(poller, &poller->slots[number], fd, &event))) {
         give_slot(poller, number);
         return false;
     }
@@ -228,7 +250,7 @@ void poller_remove(struct poll_watch *watch, int fd)
     poller_not_again(watch);
     if (!watch->slot)
         return;
-    if (fd >= 0)
+    if (fd >= 0 && watch->poller->slots[watch->slot].copy < 0)
         epoll_ctl(watch->poller->io.fd, EPOLL_CTL_DEL, fd, NULL);
     give_slot(watch->poller, watch->slot);
     watch->slot = 0;

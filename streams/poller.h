@@ -48,8 +48,8 @@ static inline void poll_watch_init(struct poll_watch *watch, poll_callback *read
     *watch = (struct poll_watch){.ready = ready};
 }
 
-/* Watches the descriptor for everything; what it is ready for already is told in the next turn. Once for each
- * descriptor. False with errno: nothing has changed. */
+/* Watches the descriptor for everything; what it is ready for already is told in the next turn. A second watch of
+ * one descriptor takes a copy of it, until it is removed. False with errno: nothing has changed. */
 bool poller_add(struct poller *poller, struct poll_watch *watch, int fd);
 
 static inline bool poll_watch_is_added(const struct poll_watch *watch)

@@ -272,3 +272,44 @@ Test(tls_pair, what_was_taken_is_flushed_by_the_pair)
     cr_assert(!pair_is_watched(&s.client));
     finish(&s);
 }
+
+static void stop_run(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)w;
+    (void)revents;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+/* How often the loop turns in a tenth of a second in which nothing happens. */
+static unsigned turns_of_silence(struct ev_loop *loop)
+{
+    unsigned before = ev_iteration(loop);
+    ev_timer timer;
+
+    ev_timer_init(&timer, stop_run, 0.1, 0.);
+    ev_timer_start(loop, &timer);
+    ev_run(loop, 0);
+    return ev_iteration(loop) - before;
+}
+
+Test(tls_pair, a_handshake_that_finds_no_room_waits_for_it)
+{
+    static char block[4096];
+    struct sides s;
+    ssize_t n;
+
+    plain(&s);
+    while (send(s.client.tcp.fd, block, sizeof block, 0) > 0)
+        ; /* the pair has not heard of it */
+    push(&s, &s.client);
+    cr_assert(pair_is_flushing(&s.client));
+    cr_assert_lt(turns_of_silence(s.client.loop), 10, "it spins");
+    do
+        n = recv(s.server.tcp.fd, block, sizeof block, 0);
+    while (n == sizeof block);
+    push(&s, &s.server);
+    run_until_open(&s);
+    cr_assert_eq(s.client.state, PAIR_CONNECTED);
+    cr_assert_eq(s.server.state, PAIR_CONNECTED);
+    finish(&s);
+}

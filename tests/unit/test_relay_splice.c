@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,5 +275,44 @@ Test(relay_splice, a_second_direction_copies_when_the_only_pipe_is_lent)
     cr_assert_eq(p->got_length, 1000);
     cr_assert(!p->up.splices);
     pipe_pool_give_back(&p->pipes, lent);
+    unplumb(p);
+}
+
+/* Puts a connection that can carry urgent bytes in place of the left one. */
+static void use_tcp(struct plumbing *p)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    static const struct ip_endpoint nobody;
+    int listening = socket(AF_INET, SOCK_STREAM, 0), fd;
+    socklen_t length = sizeof here;
+
+    cr_assert_eq(bind(listening, (struct sockaddr *)&here, sizeof here), 0);
+    cr_assert_eq(listen(listening, 1), 0);
+    cr_assert_eq(getsockname(listening, (struct sockaddr *)&here, &length), 0);
+    close(p->source);
+    pair_close(&p->left);
+    p->source = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(connect(p->source, (struct sockaddr *)&here, sizeof here), 0);
+    fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    cr_assert(pair_adopt(&p->left, fd, &nobody, true));
+    close(listening);
+}
+
+Test(relay_splice, an_end_behind_an_urgent_byte_does_not_hide_what_stands_between)
+{
+    struct plumbing *p = plumb(1);
+
+    use_tcp(p);
+    p->up.splices = true;
+    cr_assert_eq(send(p->source, "before", 6, 0), 6);
+    cr_assert_eq(send(p->source, "!", 1, MSG_OOB), 1);
+    cr_assert_eq(send(p->source, "behind", 6, 0), 6);
+    shutdown(p->source, SHUT_WR);
+    for (int i = 0; i < 20 && p->up.state != RELAY_ENDED; i++)
+        cr_assert_leq(pump(p), RELAY_MOVED);
+    drink(p, SIZE_MAX);
+    cr_assert_eq(p->up.state, RELAY_ENDED);
+    cr_assert_eq(p->got_length, 12);
+    cr_assert_arr_eq(p->got, "beforebehind", 12);
     unplumb(p);
 }

@@ -305,3 +305,78 @@ Test(stream, freeing_while_opening_cancels)
     cr_assert_eq(calls, 0);
     close(listening);
 }
+
+static void stop_run(struct ev_loop *ev, ev_timer *w, int revents)
+{
+    (void)w;
+    (void)revents;
+    ev_break(ev, EVBREAK_ALL);
+}
+
+/* How often the loop turns in a tenth of a second in which nothing happens. */
+static unsigned turns_of_silence(void)
+{
+    unsigned before = ev_iteration(loop());
+    ev_timer timer;
+
+    ev_timer_init(&timer, stop_run, 0.1, 0.);
+    ev_timer_start(loop(), &timer);
+    ev_run(loop(), 0);
+    return ev_iteration(loop()) - before;
+}
+
+Test(stream, an_end_that_was_told_leaves_the_loop_in_peace)
+{
+    struct stream *in, *out;
+    struct stream_error error;
+    int fds[2], calls = 0;
+    char byte;
+    size_t n;
+
+    socket_pair(fds);
+    stream_pair_from_socket(loop(), fds[0], &in, &out);
+    stream_set_callback(in, ALL_EVENTS, on_change, &calls);
+    cr_assert(stream_open(in, &error));
+    shutdown(fds[1], SHUT_WR);
+    run_until(&calls, 2);
+    cr_assert_eq(stream_status(in), STREAM_AT_END);
+    cr_assert_lt(turns_of_silence(), 10);
+    cr_assert_eq(stream_write(out, "x", 1, &n), IO_OK, "the other direction lives");
+    cr_assert_eq(read(fds[1], &byte, 1), 1);
+    stream_free(in);
+    stream_free(out);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+Test(stream, two_pairs_may_be_made_of_one_socket)
+{
+    struct stream *in, *out;
+    struct stream_error error;
+    int fds[2], calls = 0;
+    char byte;
+    size_t n;
+
+    socket_pair(fds);
+    stream_pair_from_socket(loop(), fds[0], &in, NULL);
+    stream_pair_from_socket(loop(), fds[0], NULL, &out);
+    stream_set_callback(in, STREAM_EVENT_HAS_BYTES, on_change, &calls);
+    stream_set_callback(out, STREAM_EVENT_CAN_ACCEPT_BYTES, on_change, &calls);
+    cr_assert(stream_open(in, &error));
+    cr_assert(stream_open(out, &error));
+    run_until(&calls, 1);
+    while (stream_write(out, "x", 1, &n) == IO_OK)
+        ;
+    while (recv(fds[1], &byte, 1, 0) == 1)
+        ;
+    run_until(&calls, 2);
+    cr_assert_eq(stream_write(out, "x", 1, &n), IO_OK);
+    cr_assert_eq(write(fds[1], "y", 1), 1);
+    run_until(&calls, 3);
+    cr_assert_eq(stream_read(in, &byte, 1, &n), IO_OK);
+    cr_assert_eq(byte, 'y');
+    stream_free(in);
+    stream_free(out);
+    close(fds[0]);
+    close(fds[1]);
+}
