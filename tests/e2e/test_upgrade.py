@@ -498,3 +498,34 @@ def test_a_failed_upgrade_leaves_the_status_page(pairsocks, keep, tmp_path):
     change(daemon, "listen = 127.0.0.1:0", f"listen = 127.0.0.1:{taken.port}")
     refused(daemon)
     assert page.status()["pid"] == daemon.pid
+
+
+def test_who_asks_the_old_process_again_comes_to_the_new_one(pairsocks, upgrade, through, keep):
+    daemon = pairsocks(daemon={"status": "127.0.0.1:0"})
+    client, target = through(daemon, keep(Listener()))
+    http = keep(contextlib.closing(page_of(daemon).connection()))
+
+    def ask():
+        http.request("GET", "/status.json")
+        answer = http.getresponse()
+        status = json.loads(answer.read())
+        return status["pid"], status["state"], answer.getheader("Connection")
+
+    assert ask() == (daemon.pid, "serving", None)
+    new = upgrade(daemon)
+    assert ask() == (daemon.pid, "draining", "close")
+    assert ask() == (new.pid, "serving", None)
+    client.close()
+    target.close()
+    assert daemon.exit_code() == 0
+
+
+def test_a_page_that_the_new_configuration_moves_is_closed_where_it_was(pairsocks, upgrade, tmp_path):
+    path = tmp_path / "page"
+    daemon = pairsocks(daemon={"status": f"unix:{path}"})
+    change(daemon, f"status = unix:{path}", "status = 127.0.0.1:0")
+    new = upgrade(daemon)
+    assert page_of(daemon).status()["pid"] == new.pid
+    assert daemon.wait_for(event="inherited")["name"] == "status"
+    assert daemon.exit_code() == 0
+    assert not path.exists()
