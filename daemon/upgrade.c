@@ -166,6 +166,16 @@ static void hang_up(struct upgrade *upgrade)
     upgrade->channel = -1;
 }
 
+/* What has no room any more is in the log. */
+static void note_error(struct upgrade *upgrade, const char *line)
+{
+    size_t used = strlen(upgrade->errors);
+
+    log_message(LOG_LEVEL_ERROR, "upgrade", "the new process: %s", line);
+    if (strlen(line) + 1 < sizeof upgrade->errors - used)
+        snprintf(upgrade->errors + used, sizeof upgrade->errors - used, "%s\n", line);
+}
+
 static void hear(struct upgrade *upgrade)
 {
     struct handoff_packet packet;
@@ -178,7 +188,7 @@ static void hear(struct upgrade *upgrade)
         if (!handoff_parse(packet.text, &entry))
             continue;
         if (entry.kind == HANDOFF_FAILED)
-            log_message(LOG_LEVEL_ERROR, "upgrade", "the new process: %s", entry.name);
+            note_error(upgrade, entry.name);
         if (entry.kind == HANDOFF_READY && upgrade->pid && !upgrade->is_late) {
             upgrade->ready(upgrade->context);
             return;
@@ -259,6 +269,7 @@ bool upgrade_start(struct upgrade *upgrade, const char **ret_why)
 {
     int pair[2], error_number = ENOENT;
 
+    upgrade->errors[0] = '\0';
     if (!upgrade->binary || access(upgrade->binary, X_OK) != 0) {
         *ret_why =
             upgrade->binary ? strerror(errno) : "the program's file was not found at the start";

@@ -9,6 +9,9 @@
 #include <ev.h>
 #include <sys/types.h>
 
+/* Bytes of what a new process says against itself. */
+#define UPGRADE_ERRORS_MAX 4096
+
 struct upgrade {
     struct ev_loop *loop;           /* borrowed */
     const char *binary;             /* borrowed; NULL: not found at the start */
@@ -21,7 +24,8 @@ struct upgrade {
     ev_signal child;
     ev_timer deadline;
     bool is_late;
-    void (*ready)(void *context);                   /* the new process serves */
+    char errors[UPGRADE_ERRORS_MAX]; /* lines: what the new process has said, last or now */
+    void (*ready)(void *context);    /* the new process serves */
     void (*failed)(void *context, const char *why); /* it does not, and is gone */
     void *context;
 };
