@@ -165,6 +165,7 @@ static void begin(struct control_plane *cp)
     const char *why = "out of memory";
 
     cp->upgrade_again = false;
+    cp->upgrade.is_service = cp->notify->fd >= 0;
     log_message(LOG_LEVEL_NOTICE, "upgrade", "starting %s",
                 cp->upgrade.binary ? cp->upgrade.binary : "the program");
     if (!add_all(cp)) {

@@ -27,7 +27,7 @@ from harness.targets import Echo, Listener
 
 
 class Successor:
-    """A process that an upgrade has started: no child of the test's."""
+    """A process that an upgrade has started: no child of the test's, but where there is somebody like systemd."""
 
     def __init__(self, pid):
         self.pid, self.fd = pid, os.pidfd_open(pid)
@@ -47,6 +47,8 @@ class Successor:
                 raise AssertionError(f"process {self.pid} did not end after SIGINT")
         finally:
             os.close(self.fd)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
 
 
 @pytest.fixture
@@ -462,6 +464,7 @@ def test_systemd_learns_of_the_new_process_before_the_old_one_ends(pairsocks, up
     manager = keep(Notified(tmp_path / "n"))
     daemon = pairsocks(environment={**manager.environment, "WATCHDOG_USEC": "400000"})
     new = upgrade(daemon)
+    assert "PPid:\t%d\n" % os.getpid() in pathlib.Path(f"/proc/{new.pid}/status").read_text()  # it waits for its own children alone
     assert daemon.exit_code() == 0
     manager.wait_for("READY", count=2)
     start = [m for m in manager.messages if "WATCHDOG" not in m]
