@@ -248,6 +248,13 @@ static void complain_of_answer(const struct control *control)
                 answer_text(answer, "message"));
 }
 
+void control_print_lines(FILE *out, const char *before, const struct answer *lines)
+{
+    for (const struct answer *line = lines->first; line; line = line->next)
+        if (line->kind == ANSWER_TEXT)
+            fprintf(out, "%s%s\n", before, line->text);
+}
+
 bool control_call(struct control *control, const char *verb, const char *operand, int *ret_status)
 {
     *ret_status = EXIT_FAILURE;

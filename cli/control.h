@@ -41,6 +41,9 @@ bool control_parse(const struct verb *verb, int argc, char **argv, unsigned take
                    struct control *ret, int *ret_status);
 void control_done(struct control *control);
 
+/* The lines of an array of the answer (NULL: none), each behind `before`. */
+void control_print_lines(FILE *out, const char *before, const struct answer *lines);
+
 /* Asks `verb [operand]`, prints the answer's line if --json is given, and says what is wrong otherwise. True:
  * the answer is `ok`. *ret_status is the exit status. May be called again. */
 bool control_call(struct control *control, const char *verb, const char *operand, int *ret_status);

@@ -8,8 +8,9 @@
 #include <string.h>
 
 static const struct verb *const verbs[] = {
-    &verb_connect,   &verb_probe, &verb_explain, &verb_passwd, &verb_status,    &verb_sessions,
-    &verb_upstreams, &verb_top,   &verb_close,   &verb_reload, &verb_log_level, &verb_drain,
+    &verb_connect,  &verb_probe,     &verb_explain, &verb_passwd, &verb_status,
+    &verb_sessions, &verb_upstreams, &verb_top,     &verb_close,  &verb_reload,
+    &verb_upgrade,  &verb_log_level, &verb_drain,
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };

@@ -16,7 +16,7 @@ _pairsocks()
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
 
     if [ "$COMP_CWORD" = 1 ]; then
-        words="connect probe explain passwd status sessions upstreams top close reload log-level drain --help --version"
+        words="connect probe explain passwd status sessions upstreams top close reload upgrade log-level drain --help --version"
     else
         case ${COMP_WORDS[1]}:$previous in
             *:--authority | *:-c | *:--config | *:--control)
@@ -34,7 +34,7 @@ socks4+tls:// socks4a+tls:// socks5+tls:// socks5h+tls:// http+tls://"
             top:*) words="--control --interval --help" ;;
             log-level:*) words="error warning notice info debug --control --json --help" ;;
             close:*) words="--control --json --help $(_pairsocks_ids)" ;;
-            status:* | sessions:* | upstreams:* | reload:* | drain:*) words="--control --json --help" ;;
+            status:* | sessions:* | upstreams:* | reload:* | upgrade:* | drain:*) words="--control --json --help" ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

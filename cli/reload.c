@@ -4,13 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void print_lines(FILE *out, const char *before, const struct answer *lines)
-{
-    for (const struct answer *line = lines->first; line; line = line->next)
-        if (line->kind == ANSWER_TEXT)
-            fprintf(out, "%s%s\n", before, line->text);
-}
-
 static int run_reload(const struct verb *verb, int argc, char **argv)
 {
     struct control control;
@@ -22,9 +15,9 @@ static int run_reload(const struct verb *verb, int argc, char **argv)
     if (control_call(&control, "reload", NULL, &status) && !control.json) {
         file = answer_text(control.answer, "file");
         printf("%s: is in force\n", *file ? file : "built-in default");
-        print_lines(stdout, "note: ", answer_member(control.answer, "notes"));
+        control_print_lines(stdout, "note: ", answer_member(control.answer, "notes"));
     } else if (control.answer && !control.json) {
-        print_lines(stderr, "", answer_member(control.answer, "errors"));
+        control_print_lines(stderr, "", answer_member(control.answer, "errors"));
     }
     control_done(&control);
     return status;

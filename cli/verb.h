@@ -25,6 +25,7 @@ extern const struct verb verb_reload;
 extern const struct verb verb_sessions;
 extern const struct verb verb_status;
 extern const struct verb verb_top;
+extern const struct verb verb_upgrade;
 extern const struct verb verb_upstreams;
 
 /* To stdout; returns the exit status. */

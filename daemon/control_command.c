@@ -255,7 +255,7 @@ static void run_log_level(struct control_plane *cp, struct control_client *clien
 
 /* ---- upgrade */
 
-static void on_upgraded(void *context, pid_t pid, const char *failure)
+static void on_upgraded(void *context, pid_t pid, const char *failure, const char *errors)
 {
     struct asked *asked = context;
     struct json *json = control_client_begin(asked->client, !failure);
@@ -263,6 +263,7 @@ static void on_upgraded(void *context, pid_t pid, const char *failure)
     if (failure) {
         json_string(json, "error", "not-upgraded");
         json_string(json, "message", failure);
+        put_lines(json, "errors", errors);
     } else {
         json_number(json, "pid", (uint64_t)pid);
     }

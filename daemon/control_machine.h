@@ -13,8 +13,9 @@
 
 #define CONTROL_STATUS_MAX 160
 
-/* NULL: the new process `pid` serves, and this one drains; else why it does not, and this one serves on. */
-typedef void control_upgraded(void *context, pid_t pid, const char *failure);
+/* NULL: the new process `pid` serves, and this one drains; else why it does not, and this one serves on; `errors`: lines
+ * of the new process about that. */
+typedef void control_upgraded(void *context, pid_t pid, const char *failure, const char *errors);
 
 /* What came of a reload. */
 struct reload_outcome {

@@ -188,7 +188,7 @@ static bool start_workers(struct control_plane *cp)
     return started;
 }
 
-/* What is told to somebody else by a reload is in the log at the start. */
+/* What is told to who asks for a reload is told to the daemon before, if there is one, at the start. */
 static bool prepare(struct control_plane *cp, struct config *config, struct serving_change *ret)
 {
     char *text = NULL;
@@ -203,6 +203,8 @@ static bool prepare(struct control_plane *cp, struct config *config, struct serv
     }
     prepared = serving_prepare(&cp->serving, config, told, ret);
     fclose(told);
+    if (!prepared)
+        successor_failed(cp->successor, text);
     free(text);
     return prepared;
 }
@@ -227,6 +229,8 @@ static bool open_control(struct control_plane *cp, const struct config *config,
     if (!opened)
         log_message(LOG_LEVEL_ERROR, "start", "%.*s", (int)strcspn(text, "\n"),
                     *text ? text : "no memory");
+    if (!opened)
+        successor_failed(cp->successor, text);
     free(text);
     return opened;
 }

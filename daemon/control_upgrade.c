@@ -101,13 +101,13 @@ static bool add_all(struct control_plane *cp)
 
 /* ---- the old process ---- */
 
-static void tell(struct control_plane *cp, pid_t pid, const char *failure)
+static void tell(struct control_plane *cp, pid_t pid, const char *failure, const char *errors)
 {
     control_upgraded *told = cp->upgrade_tell;
 
     cp->upgrade_tell = NULL;
     if (told)
-        told(cp->upgrade_context, pid, failure);
+        told(cp->upgrade_context, pid, failure, errors);
 }
 
 void control_forget_upgrade(struct control_plane *cp, const void *context)
@@ -116,16 +116,18 @@ void control_forget_upgrade(struct control_plane *cp, const void *context)
         cp->upgrade_tell = NULL;
 }
 
-static void fail(struct control_plane *cp, const char *why)
+static void fail(struct control_plane *cp, const char *why, const char *errors)
 {
     log_message(LOG_LEVEL_ERROR, "upgrade_failed", "%s; this process serves on", why);
-    tell(cp, 0, why);
+    tell(cp, 0, why, errors);
     control_reload_again(cp);
 }
 
 static void on_failed(void *context, const char *why)
 {
-    fail(context, why);
+    struct control_plane *cp = context;
+
+    fail(cp, why, cp->upgrade.errors);
 }
 
 /* Now there are two that serve. The new one must be the service before this one ends. */
@@ -145,7 +147,7 @@ static void on_ready(void *context)
     if (cp->reload_again)
         kill(pid, SIGHUP); /* it may have read the configuration before it was changed */
     cp->is_replaced = true;
-    tell(cp, pid, NULL);
+    tell(cp, pid, NULL, "");
     control_drain(cp);
 }
 
@@ -163,18 +165,19 @@ static void begin(struct control_plane *cp)
     const char *why = "out of memory";
 
     cp->upgrade_again = false;
+    cp->upgrade.is_service = cp->notify->fd >= 0;
     log_message(LOG_LEVEL_NOTICE, "upgrade", "starting %s",
                 cp->upgrade.binary ? cp->upgrade.binary : "the program");
     if (!add_all(cp)) {
         upgrade_abort(&cp->upgrade);
-        fail(cp, why);
+        fail(cp, why, "");
     } else if (!upgrade_start(&cp->upgrade, &why)) {
         char text[256];
 
         snprintf(text, sizeof text, "cannot start %s: %s%s",
                  cp->upgrade.binary ? cp->upgrade.binary : "the program", why,
                  cp->serving.privileges.confines ? " (looked for inside the chroot)" : "");
-        fail(cp, text);
+        fail(cp, text, "");
     }
 }
 
@@ -185,7 +188,7 @@ void control_upgrade(struct control_plane *cp, control_upgraded *told, void *con
     if (why) {
         log_message(LOG_LEVEL_WARNING, "upgrade", "not now: %s", why);
         if (told)
-            told(context, 0, why);
+            told(context, 0, why, "");
         return;
     }
     cp->upgrade_tell = told;
@@ -208,7 +211,7 @@ void control_upgrade_abort(struct control_plane *cp)
     cp->upgrade_again = false;
     upgrade_abort(&cp->upgrade);
     if (was_going_on)
-        tell(cp, 0, "the daemon is ending");
+        tell(cp, 0, "the daemon is ending", "");
 }
 
 void control_upgrade_init(struct control_plane *cp, const char *binary, char **arguments)

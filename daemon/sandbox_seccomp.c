@@ -179,6 +179,7 @@ static const int calls[] = {
     CALL(vfork),
     CALL(wait4),
     CALL(waitid),
+    CALL(pidfd_send_signal),
     CALL(setsid),
     CALL(close_range),
 };

@@ -155,8 +155,8 @@ bool serving_prepare(struct serving *serving, struct config *config, FILE *told,
         snapshot_unref(change.snapshot);
         return false;
     }
-    if (!status_server_prepare(serving->status, config, owner, serving->inherited,
-                               &change.status)) {
+    if (!status_server_prepare(serving->status, config, owner, serving->inherited, told,
+                               &change.status, &serving->error_number)) {
         serving_discard(serving, &change);
         return false;
     }

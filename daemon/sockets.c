@@ -141,9 +141,9 @@ static void tell_cannot_listen(const struct opening *o, const struct config_list
         fprintf(o->told, "[listener %s] listen = systemd:%s: %s\n", listener->name, set->held->name,
                 explain(set, error->code));
     else
-        fprintf(o->told, "[listener %s] listen = %s%s: %s\n", listener->name,
+        fprintf(o->told, "[listener %s] listen = %s%s: %s%s\n", listener->name,
                 set->unix_path ? "unix:" : "", set->unix_path ? set->unix_path : text,
-                explain(set, error->code));
+                explain(set, error->code), explain_reach(set, error->code));
 }
 
 static bool open_new(struct opening *o, struct socket_set *set,

@@ -98,9 +98,10 @@ static const struct {
     {"Cache-Control", "no-store"},
 };
 
-/* Takes over the response. */
-static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, const char *type,
-                               struct MHD_Response *response)
+/* Takes over the response. Who asks again at a place that was let go shall reach the process that
+ * has it now. */
+static enum MHD_Result respond(const struct status_place *place, struct MHD_Connection *connection,
+                               unsigned status, const char *type, struct MHD_Response *response)
 {
     enum MHD_Result result;
 
@@ -113,7 +114,7 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
         MHD_add_response_header(response, "Allow", "GET, HEAD");
     if (status == MHD_HTTP_UNAUTHORIZED)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
-    if (status >= 400)
+    if (status >= 400 || place->fd < 0)
         MHD_add_response_header(response, "Connection", "close");
     result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -126,9 +127,11 @@ static struct MHD_Response *response_of(const void *bytes, size_t n)
     return MHD_create_response_from_buffer(n, (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT);
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
+static enum MHD_Result refuse(const struct status_place *place, struct MHD_Connection *connection,
+                              unsigned status, const char *why)
 {
-    return respond(connection, status, "text/plain; charset=utf-8", response_of(why, strlen(why)));
+    return respond(place, connection, status, "text/plain; charset=utf-8",
+                   response_of(why, strlen(why)));
 }
 
 static enum MHD_Result answer_made(struct status_request *request)
@@ -137,11 +140,12 @@ static enum MHD_Result answer_made(struct status_request *request)
     struct MHD_Response *response = NULL;
 
     if (!body->bytes)
-        return refuse(request->connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+        return refuse(request->place, request->connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                      "out of memory\n");
     response = MHD_create_response_from_buffer(body->length, body->bytes, MHD_RESPMEM_MUST_FREE);
     if (response)
         body->bytes = NULL;
-    return respond(request->connection, MHD_HTTP_OK, body->type, response);
+    return respond(request->place, request->connection, MHD_HTTP_OK, body->type, response);
 }
 
 /* ---- what there is to ask for ---- */
@@ -290,7 +294,7 @@ static enum MHD_Result answer(struct status_request *request)
     unsigned sessions;
 
     if (file)
-        return respond(request->connection, MHD_HTTP_OK, file->type,
+        return respond(request->place, request->connection, MHD_HTTP_OK, file->type,
                        response_of(file->bytes, file->size));
     if (!request->is_made && request->route->sessions) {
         sessions = request->route->sessions(request);
@@ -358,24 +362,25 @@ static enum MHD_Result begin(struct status_place *place, struct MHD_Connection *
     struct status_request *request;
 
     if (!names_us(place, connection))
-        return refuse(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+        return refuse(place, connection, MHD_HTTP_MISDIRECTED_REQUEST,
                       "this is no name of this page (see status_hosts)\n");
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+        return refuse(place, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n");
     if (has_body(connection))
-        return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE, "no request here has a body\n");
+        return refuse(place, connection, MHD_HTTP_CONTENT_TOO_LARGE,
+                      "no request here has a body\n");
     if (!file && !route)
-        return refuse(connection, MHD_HTTP_NOT_FOUND, "there is no such page\n");
+        return refuse(place, connection, MHD_HTTP_NOT_FOUND, "there is no such page\n");
     if (route && route->kind == KIND_NUMBERS && !has_token &&
         (authorization || config_status_is_exposed(config))) {
         if (authorization)
             log_denied(connection);
-        return refuse(connection, MHD_HTTP_UNAUTHORIZED,
+        return refuse(place, connection, MHD_HTTP_UNAUTHORIZED,
                       "the token is needed (see status_token_file)\n");
     }
     request = calloc(1, sizeof *request);
     if (!request)
-        return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+        return refuse(place, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
     *request = (struct status_request){.place = place,
                                        .connection = connection,
                                        .file = file,

@@ -1,11 +1,13 @@
 /* status_server.c - where the status page is served: the sockets, and the library on our loop. */
 #include "daemon/status_machine.h"
 
+#include "config/out_of_reach.h"
 #include "daemon/inherited.h"
 #include "daemon/log.h"
 #include "streams/listener.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +30,27 @@ static void log_place(enum log_level level, const struct status_place *place,
     if (message)
         log_record_string(&record, "message", message);
     log_commit(&record);
+}
+
+static const char *explain(const struct status_place *place, int error_number)
+{
+    if (error_number != EADDRINUSE)
+        return strerror(error_number);
+    return place->unix_path ? "path in use: another program listens there"
+                            : "address in use: another program listens there";
+}
+
+/* Why it cannot be had, to the log and, as messages about the file have it, to `told`. */
+static void tell_cannot(const struct status_place *place, int error_number, FILE *told)
+{
+    const char *path = place->unix_path;
+    char text[ENDPOINT_TEXT_MAX], message[256];
+
+    snprintf(message, sizeof message, "%s%s", explain(place, error_number),
+             path ? out_of_reach(path, error_number, true) : "");
+    log_place(LOG_LEVEL_ERROR, place, &place->asked, message);
+    endpoint_format(&place->asked, text);
+    fprintf(told, "[daemon] status = %s%s: %s\n", path ? "unix:" : "", path ? path : text, message);
 }
 
 /* ---- the library on our loop ---- */
@@ -77,8 +100,10 @@ static bool start_library(struct status_place *place)
         MHD_OPTION_NOTIFY_CONNECTION, status_client_notify, place, MHD_OPTION_NOTIFY_COMPLETED,
         status_request_completed, place, MHD_OPTION_END);
     info = place->http ? MHD_get_daemon_info(place->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (!info)
+    if (!info) {
+        place->fd = -1; /* better one too few is closed than one twice */
         return false;
+    }
     ev_io_init(&place->ready, on_ready, info->epoll_fd, EV_READ);
     ev_init(&place->due, on_due);
     place->ready.data = place->due.data = place;
@@ -96,6 +121,8 @@ static void place_free(struct status_place *place)
         ev_timer_stop(place->server->loop, &place->due);
         status_request_abandon(place);
         MHD_stop_daemon(place->http);
+    } else if (place->fd >= 0) {
+        close(place->fd);
     }
     free(place->unix_path);
     free(place);
@@ -150,14 +177,16 @@ static bool bind_place(struct status_place *place, struct socket_owner owner,
     return false;
 }
 
-/* NULL with the reason logged. */
+/* NULL with the reason logged and told, and in *ret_errno. */
 static struct status_place *place_new(struct status_server *server,
                                       const struct config_address *address,
-                                      struct socket_owner owner, struct inherited *inherited)
+                                      struct socket_owner owner, struct inherited *inherited,
+                                      FILE *told, int *ret_errno)
 {
     struct stream_error error = stream_error_code(ERROR_SYSTEM_LISTEN_OTHER, ENOMEM);
     struct status_place *place = calloc(1, sizeof *place);
 
+    *ret_errno = ENOMEM;
     if (!place)
         return NULL;
     *place = (struct status_place){.server = server, .fd = -1, .asked = address->endpoint};
@@ -170,7 +199,8 @@ static struct status_place *place_new(struct status_server *server,
     if (!place->is_inherited)
         remove_file(place, false);
 fail:
-    log_place(LOG_LEVEL_ERROR, place, &place->asked, strerror(error.code));
+    *ret_errno = error.code;
+    tell_cannot(place, error.code, told);
     place_free(place);
     return NULL;
 }
@@ -213,8 +243,8 @@ void status_server_free(struct status_server *server, bool in_chroot)
 }
 
 bool status_server_prepare(struct status_server *server, const struct config *config,
-                           struct socket_owner owner, struct inherited *inherited,
-                           struct status_change *ret)
+                           struct socket_owner owner, struct inherited *inherited, FILE *told,
+                           struct status_change *ret, int *ret_errno)
 {
     const struct config_address *address = &config->status;
     struct status_change change = {0};
@@ -224,7 +254,9 @@ bool status_server_prepare(struct status_server *server, const struct config *co
     } else if (address->unix_path || address->endpoint.ip.family != IP_NONE) {
         if (!server->inspector)
             server->inspector = inspector_new(server->loop, server->workers);
-        change.place = server->inspector ? place_new(server, address, owner, inherited) : NULL;
+        *ret_errno = ENOMEM;
+        if (server->inspector)
+            change.place = place_new(server, address, owner, inherited, told, ret_errno);
         if (!change.place)
             return false;
     }

@@ -6,6 +6,8 @@
 
 #include "daemon/sockets.h"
 
+#include <stdio.h>
+
 struct serving;
 struct status_server;
 struct status_place;
@@ -32,11 +34,11 @@ struct status_change {
     bool stays;
 };
 
-/* Binds what is new, or takes it from the daemon before (`inherited`, as "status"). False with a message
- * logged; nothing has changed. */
+/* Binds what is new, or takes it from the daemon before (`inherited`, as "status"). False with a message logged, and
+ * written to `told` (a line); nothing has changed then, and *ret_errno is why. */
 bool status_server_prepare(struct status_server *server, const struct config *config,
-                           struct socket_owner owner, struct inherited *inherited,
-                           struct status_change *ret);
+                           struct socket_owner owner, struct inherited *inherited, FILE *told,
+                           struct status_change *ret, int *ret_errno);
 
 /* The port of what is ready to be served; 0: none. */
 uint16_t status_change_port(const struct status_change *change);
@@ -60,7 +62,7 @@ bool status_server_socket(const struct status_server *server, struct status_sock
 /* Another process serves there now, too: no file is removed. Until it does not any more. */
 void status_server_share(struct status_server *server, bool with_another);
 
-/* Another process has taken over: who is connected is served on, nobody else is taken. */
+/* Another process has taken over: who is connected gets one answer more, nobody else is taken. */
 void status_server_let_go(struct status_server *server);
 
 #endif

@@ -1,4 +1,4 @@
-/* upgrade.c - posix_spawn(3), which is safe beside other threads, and a channel to the new process. */
+/* upgrade.c - a new process, and a channel to it. */
 #include "daemon/upgrade.h"
 
 #include "config/list.h"
@@ -6,18 +6,14 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Reading the configuration, users and certificates takes no longer. */
 static const double serve_seconds = 30;
-
-enum { CHANNEL = 3 }; /* in the new process */
 
 /* ---- starting it ---- */
 
@@ -53,48 +49,29 @@ static char **make_environment(char *channel)
 }
 
 /* 0, or an error's number. */
-static int set_up(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int channel)
-{
-    sigset_t signals;
-    int rc = posix_spawn_file_actions_adddup2(actions, channel, CHANNEL);
-
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addclosefrom_np(actions, CHANNEL + 1);
-    sigemptyset(&signals);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(attributes, &signals);
-    sigfillset(&signals);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(attributes, &signals);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    return rc;
-}
-
 static int spawn(struct upgrade *upgrade, int channel)
 {
     char variable[64];
-    char **environment;
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
+    struct process_order order = {
+        .program = upgrade->binary,
+        .arguments = upgrade->arguments,
+        .channel = channel,
+        .is_sibling = upgrade->is_service,
+    };
     int rc;
 
-    snprintf(variable, sizeof variable, "%s=%d", HANDOFF_VARIABLE, CHANNEL);
-    environment = make_environment(variable);
-    if (!environment)
+    snprintf(variable, sizeof variable, "%s=%d", HANDOFF_VARIABLE, PROCESS_CHANNEL);
+    order.environment = make_environment(variable);
+    if (!order.environment)
         return ENOMEM;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    rc = set_up(&actions, &attributes, channel);
-    if (rc == 0)
-        rc = posix_spawn(&upgrade->pid, upgrade->binary, &actions, &attributes, upgrade->arguments,
-                         environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    free(environment);
+    rc = process_start(&order, &upgrade->process);
+    free(order.environment);
     if (rc != 0)
-        upgrade->pid = 0;
-    return rc;
+        return rc;
+    upgrade->pid = upgrade->process.pid;
+    ev_io_set(&upgrade->ended, upgrade->process.fd, EV_READ);
+    ev_io_start(upgrade->loop, &upgrade->ended);
+    return 0;
 }
 
 /* ---- its end ---- */
@@ -102,10 +79,11 @@ static int spawn(struct upgrade *upgrade, int channel)
 static void forget(struct upgrade *upgrade)
 {
     ev_io_stop(upgrade->loop, &upgrade->io);
-    ev_signal_stop(upgrade->loop, &upgrade->child);
+    ev_io_stop(upgrade->loop, &upgrade->ended);
     ev_timer_stop(upgrade->loop, &upgrade->deadline);
     if (upgrade->channel >= 0)
         close(upgrade->channel);
+    process_done(&upgrade->process);
     free(upgrade->packets);
     upgrade->packets = NULL;
     upgrade->count = upgrade->sent = 0;
@@ -114,34 +92,36 @@ static void forget(struct upgrade *upgrade)
     upgrade->is_late = false;
 }
 
-static void describe_end(const struct upgrade *upgrade, int status, char *out, size_t size)
+static void describe_end(const struct upgrade *upgrade, enum process_end end, int status, char *out,
+                         size_t size)
 {
     if (upgrade->is_late)
         snprintf(out, size, "the new process did not serve within %.0f s", serve_seconds);
-    else if (WIFEXITED(status))
-        snprintf(out, size, "the new process ended with status %d before it served",
-                 WEXITSTATUS(status));
+    else if (end == PROCESS_EXITED)
+        snprintf(out, size, "the new process ended with status %d before it served", status);
+    else if (end == PROCESS_KILLED)
+        snprintf(out, size, "the new process was ended by signal %d before it served", status);
     else
-        snprintf(out, size, "the new process was ended by signal %d before it served",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        snprintf(out, size, "the new process ended before it served");
 }
 
 static void hear(struct upgrade *upgrade);
 
-static void on_child(struct ev_loop *loop, ev_signal *w, int revents)
+static void on_ended(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct upgrade *upgrade = w->data;
     char why[128];
-    int status;
+    int status = 0;
+    enum process_end end = process_end(&upgrade->process, &status);
 
     (void)loop;
     (void)revents;
-    if (waitpid(upgrade->pid, &status, WNOHANG) != upgrade->pid)
+    if (end == PROCESS_RUNS)
         return;
     upgrade->pid = 0;
     if (upgrade->channel >= 0)
         hear(upgrade); /* its last words */
-    describe_end(upgrade, status, why, sizeof why);
+    describe_end(upgrade, end, status, why, sizeof why);
     forget(upgrade);
     upgrade->failed(upgrade->context, why);
 }
@@ -153,7 +133,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     upgrade->is_late = true;
-    kill(upgrade->pid, SIGKILL); /* and its end is seen by on_child() */
+    process_signal(&upgrade->process, SIGKILL); /* and its end is seen by on_ended() */
 }
 
 /* ---- the channel ---- */
@@ -164,6 +144,16 @@ static void hang_up(struct upgrade *upgrade)
     ev_io_stop(upgrade->loop, &upgrade->io);
     close(upgrade->channel);
     upgrade->channel = -1;
+}
+
+/* What has no room any more is in the log. */
+static void note_error(struct upgrade *upgrade, const char *line)
+{
+    size_t used = strlen(upgrade->errors);
+
+    log_message(LOG_LEVEL_ERROR, "upgrade", "the new process: %s", line);
+    if (strlen(line) + 1 < sizeof upgrade->errors - used)
+        snprintf(upgrade->errors + used, sizeof upgrade->errors - used, "%s\n", line);
 }
 
 static void hear(struct upgrade *upgrade)
@@ -178,7 +168,7 @@ static void hear(struct upgrade *upgrade)
         if (!handoff_parse(packet.text, &entry))
             continue;
         if (entry.kind == HANDOFF_FAILED)
-            log_message(LOG_LEVEL_ERROR, "upgrade", "the new process: %s", entry.name);
+            note_error(upgrade, entry.name);
         if (entry.kind == HANDOFF_READY && upgrade->pid && !upgrade->is_late) {
             upgrade->ready(upgrade->context);
             return;
@@ -230,11 +220,12 @@ void upgrade_init(struct upgrade *upgrade, struct ev_loop *loop, const char *bin
         .binary = binary,
         .arguments = arguments,
         .channel = -1,
+        .process.fd = -1,
     };
     ev_init(&upgrade->io, on_channel);
-    ev_signal_init(&upgrade->child, on_child, SIGCHLD);
+    ev_init(&upgrade->ended, on_ended);
     ev_timer_init(&upgrade->deadline, on_deadline, serve_seconds, 0.);
-    upgrade->io.data = upgrade->child.data = upgrade->deadline.data = upgrade;
+    upgrade->io.data = upgrade->ended.data = upgrade->deadline.data = upgrade;
 }
 
 bool upgrade_add(struct upgrade *upgrade, const struct handoff_entry *entry, const int *fds,
@@ -259,6 +250,7 @@ bool upgrade_start(struct upgrade *upgrade, const char **ret_why)
 {
     int pair[2], error_number = ENOENT;
 
+    upgrade->errors[0] = '\0';
     if (!upgrade->binary || access(upgrade->binary, X_OK) != 0) {
         *ret_why =
             upgrade->binary ? strerror(errno) : "the program's file was not found at the start";
@@ -270,8 +262,6 @@ bool upgrade_start(struct upgrade *upgrade, const char **ret_why)
         forget(upgrade);
         return false;
     }
-    /* Before it is started: its end may come at any time. */
-    ev_signal_start(upgrade->loop, &upgrade->child);
     upgrade->channel = pair[0];
     error_number = spawn(upgrade, pair[1]);
     close(pair[1]);
@@ -295,6 +285,6 @@ void upgrade_let_go(struct upgrade *upgrade)
 void upgrade_abort(struct upgrade *upgrade)
 {
     if (upgrade->pid)
-        kill(upgrade->pid, SIGTERM);
+        process_signal(&upgrade->process, SIGTERM);
     forget(upgrade);
 }

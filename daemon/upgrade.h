@@ -5,9 +5,12 @@
 #define PAIRSOCKS_UPGRADE_H
 
 #include "daemon/handoff.h"
+#include "daemon/process.h"
 
 #include <ev.h>
-#include <sys/types.h>
+
+/* Bytes of what a new process says against itself. */
+#define UPGRADE_ERRORS_MAX 4096
 
 struct upgrade {
     struct ev_loop *loop;           /* borrowed */
@@ -15,13 +18,15 @@ struct upgrade {
     char **arguments;               /* borrowed */
     struct handoff_packet *packets; /* owned; their descriptors are borrowed */
     unsigned count, sent;
-    pid_t pid;   /* 0: nothing goes on */
-    int channel; /* owned; -1: none */
-    ev_io io;
-    ev_signal child;
+    pid_t pid; /* 0: nothing goes on */
+    struct process process;
+    bool is_service; /* a manager has to know the new process as a child of its own */
+    int channel;     /* owned; -1: none */
+    ev_io io, ended;
     ev_timer deadline;
     bool is_late;
-    void (*ready)(void *context);                   /* the new process serves */
+    char errors[UPGRADE_ERRORS_MAX]; /* lines: what the new process has said, last or now */
+    void (*ready)(void *context);    /* the new process serves */
     void (*failed)(void *context, const char *why); /* it does not, and is gone */
     void *context;
 };

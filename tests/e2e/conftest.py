@@ -7,7 +7,6 @@ PAIRSOCKS_SANITIZED=1: leaves out what measures memory or CPU.
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -15,7 +14,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import pytest  # noqa: E402
 
-from harness import tls, wait  # noqa: E402
+from harness import preload, tls, wait  # noqa: E402
 from harness.daemon import BINARY, Daemon, config_text  # noqa: E402
 from harness.socks import Client  # noqa: E402
 
@@ -56,9 +55,7 @@ def program():
 @pytest.fixture(scope="session")
 def fast_clock(tmp_path_factory):
     """fast_clock(times): the environment of a daemon whose timers run so many times faster."""
-    library = tmp_path_factory.mktemp("clock") / "fast_clock.so"
-    source = os.path.join(os.path.dirname(__file__), "harness", "fast_clock.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    library = preload.build("fast_clock", tmp_path_factory.mktemp("clock"))
     return lambda times: {"LD_PRELOAD": str(library), "FAST_CLOCK": str(times)}
 
 

@@ -1,4 +1,4 @@
-"""pairsocks status, sessions, upstreams, top, close, reload, log-level and drain: what people and scripts get of them."""
+"""pairsocks status, sessions, upstreams, top, close, reload, upgrade, log-level and drain: what people and scripts get of them."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ from harness.socks import Client
 from harness.targets import Listener, Refusing
 
 COMMAND = pathlib.Path(BINARY).with_name("pairsocks")
-VERBS = ["status", "sessions", "upstreams", "reload", "drain", "log-level", "top"]
+VERBS = ["status", "sessions", "upstreams", "reload", "upgrade", "drain", "log-level", "top"]
 
 
 def call(*arguments, control=None, prefix=(), environment=None):
@@ -307,7 +307,7 @@ def test_status_shows_what_was_counted_if_the_daemon_has_it(impostor):
 
 @pytest.mark.parametrize("arguments", [
     ["status", "x"], ["close"], ["close", "1", "2"], ["close", "one"], ["top", "--json"], ["reload", "--interval", "1"],
-    ["top", "--interval", "0"], ["top", "--interval", "nan"], ["status", "--nonsense"], ["drain", "now"], ["close", ""],
+    ["top", "--interval", "0"], ["top", "--interval", "nan"], ["status", "--nonsense"], ["drain", "now"], ["upgrade", "now"], ["close", ""],
 ])  # fmt: skip
 def test_a_wrong_command_line_exits_2(arguments, folder):
     done = call(*arguments, control=folder / "c")

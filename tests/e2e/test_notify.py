@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import preload
 from harness.daemon import config_text
 from harness.notify import Notified
 from harness.socks import greeting
@@ -26,9 +27,7 @@ def plain_manager(tmp_path, keep):
 @pytest.fixture(scope="session")
 def stuck_worker(tmp_path_factory):
     """stuck_worker(file): the environment of a daemon one worker of which hangs while the file exists."""
-    library = tmp_path_factory.mktemp("stuck") / "stuck_worker.so"
-    source = os.path.join(os.path.dirname(__file__), "harness", "stuck_worker.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    library = preload.build("stuck_worker", tmp_path_factory.mktemp("stuck"))
     return lambda file: {"LD_PRELOAD": str(library), "STUCK_WORKER": str(file)}
 
 

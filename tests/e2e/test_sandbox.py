@@ -12,10 +12,12 @@ import pytest
 
 from harness import tls, udp, wait
 from harness.bind import stand
+from harness.control import Control
 from harness.daemon import config_text, run
 from harness.dns import Scripted
 from harness.log_readers import LogHost
 from harness.socks import Client
+from harness.status import page_of
 from harness.targets import Echo, Listener
 from harness.users import UsersFile
 
@@ -175,6 +177,21 @@ def test_a_reload_that_needs_a_unix_socket_elsewhere_is_refused(confined, keep, 
     assert (said["address"], said["message"]) == (f"{elsewhere}/s", f"Permission denied: {OUTSIDE}")
     assert not list(elsewhere.iterdir())
     works(daemon, keep(Echo()))
+
+
+def test_who_asks_for_a_reload_is_told_the_path_and_the_way_out(confined, elsewhere, tmp_path):
+    """Of sockets: files are told of as --check does."""
+    control = tmp_path / "control"
+    daemon = confined({"status": "127.0.0.1:0", "control": control}, listen="127.0.0.1:0")
+    for before, after, where in (
+        ("status = 127.0.0.1:0", f"status = unix:{elsewhere}/s", "[daemon] status"),
+        ("listen = 127.0.0.1:0", f"listen = unix:{elsewhere}/s", "[listener main] listen"),
+    ):
+        change(daemon, before, after)
+        assert Control(control).ask("reload")["errors"] == [f"{where} = unix:{elsewhere}/s: Permission denied: {OUTSIDE}"]
+        change(daemon, after, before)
+    assert not list(elsewhere.iterdir())
+    assert page_of(daemon).ask("/").status == 200
 
 
 def test_what_was_named_at_the_start_is_read_again(confined, elsewhere):

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from harness import tls, wait
+from harness.control import Control
 from harness.daemon import BINARY, config_text, run
 from harness.socks import Client
 from harness.status import Page, page_of, samples
@@ -371,6 +372,15 @@ def test_a_failed_reload_changes_nothing(served, keep):
     page, taken = page_of(served), keep(Listener())
     reload(served, "reload_failed", status=f"127.0.0.1:{taken.port}")
     assert page.ask("/proxy.pac").status == 200
+
+
+def test_a_reload_is_told_why_the_page_cannot_be_had(pairsocks, keep, tmp_path):
+    control, taken = tmp_path / "control", keep(Listener())
+    daemon = pairsocks(daemon={**HERE, "control": control})
+    reload(daemon, "reload_failed", status=f"127.0.0.1:{taken.port}", control=control)
+    why = f"127.0.0.1:{taken.port}: address in use: another program listens there"
+    assert Control(control).ask("reload")["errors"] == [f"[daemon] status = {why}"]
+    assert page_of(daemon).ask("/").status == 200
 
 
 def test_an_address_in_use_keeps_the_daemon_from_starting(launch, tmp_path, keep):

@@ -10,13 +10,15 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import tempfile
 
 import pytest
 
 from harness import wait
 from harness.activation import passing
-from harness.daemon import BINARY, config_text
+from harness.control import Control
+from harness.daemon import BINARY, config_text, run
 from harness.load import Load
 from harness.notify import Notified
 from harness.socks import Client
@@ -25,7 +27,7 @@ from harness.targets import Echo, Listener
 
 
 class Successor:
-    """A process that an upgrade has started: no child of the test's."""
+    """A process that an upgrade has started: no child of the test's, but where there is somebody like systemd."""
 
     def __init__(self, pid):
         self.pid, self.fd = pid, os.pidfd_open(pid)
@@ -45,6 +47,8 @@ class Successor:
                 raise AssertionError(f"process {self.pid} did not end after SIGINT")
         finally:
             os.close(self.fd)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
 
 
 @pytest.fixture
@@ -230,15 +234,6 @@ def daemon_of(pairsocks):
 # --- by the control socket
 
 
-def ask(path, line):
-    """One request; the answer as an object."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(wait.seconds(10))
-        client.connect(str(path))
-        client.sendall(line.encode() + b"\n")
-        return json.loads(client.makefile().readline())
-
-
 @pytest.fixture
 def adopt():
     """adopt(pid): that process as a Successor, which is ended with the test."""
@@ -250,11 +245,11 @@ def test_the_control_socket_goes_over_and_answers_who_has_asked(pairsocks, adopt
     path = tmp_path / "control"
     daemon = pairsocks(daemon={"control": path})
     inode = path.stat().st_ino
-    answer = ask(path, "upgrade")
+    answer = Control(path).ask("upgrade")
     assert answer["ok"]
     new = adopt(answer["pid"])
     assert daemon.exit_code() == 0
-    assert ask(path, "status")["pid"] == new.pid != daemon.pid
+    assert Control(path).ask("status")["pid"] == new.pid != daemon.pid
     assert path.stat().st_ino == inode
     new.signal(signal.SIGTERM)
     assert new.has_ended()
@@ -265,9 +260,40 @@ def test_who_asks_by_the_control_socket_is_told_why_it_failed(pairsocks, tmp_pat
     path = tmp_path / "control"
     daemon = pairsocks(daemon={"control": path})
     change(daemon, "[listener main]", "[listener main]\nnonsense = 1")
-    answer = ask(path, "upgrade")
+    answer = Control(path).ask("upgrade")
     assert (answer["ok"], answer["error"]) == (False, "not-upgraded") and "status 1" in answer["message"]
-    assert ask(path, "status")["pid"] == daemon.pid
+    [line] = answer["errors"]
+    assert line.startswith(f"{ini(daemon)}:") and "nonsense" in line
+    assert Control(path).ask("status")["pid"] == daemon.pid
+
+
+def command(*words):
+    """`pairsocks`, with what it wrote."""
+    return subprocess.run([pathlib.Path(BINARY).with_name("pairsocks"), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=wait.seconds(40))  # fmt: skip
+
+
+def test_the_command_waits_until_the_new_process_serves(pairsocks, adopt, tmp_path):
+    daemon = pairsocks(daemon={"control": tmp_path / "control"})
+    done = command("upgrade", "--control", tmp_path / "control")
+    new = adopt(Control(tmp_path / "control").ask("status")["pid"])
+    assert new.pid != daemon.pid
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, f"process {new.pid} serves; the one before ends with its last session\n", "")  # fmt: skip
+    wait.until(lambda: daemon.records(event="took_over"), daemon.story)  # the old process has ended, perhaps
+    done = command("upgrade", "--json", "--control", tmp_path / "control")
+    third = adopt(json.loads(done.stdout)["pid"])
+    assert done.returncode == 0 and third.pid != new.pid
+
+
+def test_the_command_says_why_the_old_process_serves_on_and_exits_1(pairsocks, tmp_path):
+    daemon = pairsocks(daemon={"control": tmp_path / "control"})
+    change(daemon, "[listener main]", "[listener main]\nnonsense = 1\nqueue = 0")
+    done = command("upgrade", "--control", tmp_path / "control")
+    checked = run("-c", ini(daemon), "--check").stderr
+    why = "pairsocks upgrade: the new process ended with status 1 before it served\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", why + checked) and checked.count("\n") == 2
+    assert Control(tmp_path / "control").ask("status")["pid"] == daemon.pid
 
 
 # --- one that fails
@@ -290,6 +316,7 @@ def test_an_address_that_cannot_be_bound_leaves_everything_as_it_is(pairsocks, k
     daemon = pairsocks(listen=["127.0.0.1:0", f"unix:{path}"])
     change(daemon, "[listener main]", f"[listener more]\nlisten = {held.host}:{held.port}\n[listener main]")
     assert "ended with status 1" in refused(daemon)
+    assert f"the new process: [listener more] listen = {held.host}:{held.port}: address in use" in daemon.wait_for(event="upgrade", level="error")["message"]
     assert "in use" in daemon.wait_for(event="listen", level="error")["message"]
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
@@ -437,6 +464,7 @@ def test_systemd_learns_of_the_new_process_before_the_old_one_ends(pairsocks, up
     manager = keep(Notified(tmp_path / "n"))
     daemon = pairsocks(environment={**manager.environment, "WATCHDOG_USEC": "400000"})
     new = upgrade(daemon)
+    assert "PPid:\t%d\n" % os.getpid() in pathlib.Path(f"/proc/{new.pid}/status").read_text()  # it waits for its own children alone
     assert daemon.exit_code() == 0
     manager.wait_for("READY", count=2)
     start = [m for m in manager.messages if "WATCHDOG" not in m]
@@ -498,3 +526,49 @@ def test_a_failed_upgrade_leaves_the_status_page(pairsocks, keep, tmp_path):
     change(daemon, "listen = 127.0.0.1:0", f"listen = 127.0.0.1:{taken.port}")
     refused(daemon)
     assert page.status()["pid"] == daemon.pid
+
+
+def test_who_asks_the_old_process_again_comes_to_the_new_one(pairsocks, upgrade, through, keep):
+    daemon = pairsocks(daemon={"status": "127.0.0.1:0"})
+    client, target = through(daemon, keep(Listener()))
+    http = keep(contextlib.closing(page_of(daemon).connection()))
+
+    def ask():
+        http.request("GET", "/status.json")
+        answer = http.getresponse()
+        status = json.loads(answer.read())
+        return status["pid"], status["state"], answer.getheader("Connection")
+
+    assert ask() == (daemon.pid, "serving", None)
+    new = upgrade(daemon)
+    assert ask() == (daemon.pid, "draining", "close")
+    assert ask() == (new.pid, "serving", None)
+    client.close()
+    target.close()
+    assert daemon.exit_code() == 0
+
+
+def test_a_page_that_the_new_configuration_moves_is_closed_where_it_was(pairsocks, upgrade, tmp_path):
+    path = tmp_path / "page"
+    daemon = pairsocks(daemon={"status": f"unix:{path}"})
+    change(daemon, f"status = unix:{path}", "status = 127.0.0.1:0")
+    new = upgrade(daemon)
+    assert page_of(daemon).status()["pid"] == new.pid
+    assert daemon.wait_for(event="inherited")["name"] == "status"
+    assert daemon.exit_code() == 0
+    assert not path.exists()
+
+
+def test_an_upgrade_that_fails_late_leaves_the_page_where_it_is(pairsocks, tmp_path):
+    """The new process has taken it already when it fails at the control socket."""
+    path, no_socket = tmp_path / "page", tmp_path / "file"
+    no_socket.write_text("")
+    daemon = pairsocks(daemon={"control": tmp_path / "control", "status": f"unix:{path}", "sandbox": "no"})
+    page, inode = page_of(daemon), path.stat().st_ino
+    change(daemon, f"control = {tmp_path}/control", f"control = {no_socket}")
+    refused(daemon)
+    told = daemon.wait_for(event="upgrade", level="error")["message"]
+    assert told == f"the new process: [daemon] control = {no_socket}: File exists"
+    assert path.stat().st_ino == inode
+    assert page.status()["pid"] == daemon.pid
+    assert Control(tmp_path / "control").ask("status")["pid"] == daemon.pid

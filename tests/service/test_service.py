@@ -6,11 +6,10 @@ import pytest
 from harness import tls, wait
 from harness.daemon import config_text
 from harness.dns import Scripted
-from harness.socks import Client
-from harness.targets import Echo, Listener, Serving
+from harness.targets import Listener, Serving
 from harness.users import UsersFile
+from unit import UNIT, entries, ping, wait_for
 
-UNIT = "pairsocksd.service"
 CONTENT = b"fetched\n"
 
 
@@ -25,53 +24,8 @@ class Page(Serving):
         wire.finish()
 
 
-@pytest.fixture
-def serving(machine):
-    """serving(key=value of the only listener, daemon={...}, upstreams={...}): the unit runs with this configuration."""
-
-    def start(*, daemon=None, upstreams=None, instance=None, **listener):
-        text = config_text(
-            {"workers": 2, "log_target": "journal", **(daemon or {})}, {"main": {"listen": "127.0.0.1:1080", **listener}}, None, upstreams)
-        machine.write(f"/etc/pairsocks/{instance or 'pairsocks'}.ini", text)
-        unit = f"pairsocksd@{instance}.service" if instance else UNIT
-        machine.run("systemctl", "start", unit)
-        return text
-
-    return start
-
-
-@pytest.fixture
-def connect(machine, keep):
-    """connect(address, source): a client of the daemon."""
-    return lambda address=("127.0.0.1", 1080), **more: keep(Client.open(address, make_socket=machine.network.make_socket, **more))
-
-
-@pytest.fixture
-def target(machine, keep):
-    return keep(Echo(make_socket=machine.network.make_socket))
-
-
-def ping(client, target):
-    """One session, from its beginning to its end: a drain does not wait for it."""
-    with client:
-        client.connect("socks5", target.host, target.port)
-        client.send(b"ping")
-        assert client.read(4) == b"ping"
-        client.finish()
-        client.expect_end()
-
-
 def curl(machine, *arguments):
     return machine.run("curl", "-q", "-sS", "--noproxy", "", "--max-time", "20", *arguments, check=False)
-
-
-def entries(machine, unit=UNIT, **fields):
-    """The newest run's entries of the daemon itself."""
-    return machine.journal(unit, _SYSTEMD_INVOCATION_ID=machine.show(unit, "InvocationID"), SYSLOG_IDENTIFIER="pairsocksd", **fields)
-
-
-def wait_for(machine, unit=UNIT, **fields):
-    return wait.until(lambda: entries(machine, unit, **fields), lambda: f"{fields} in {machine.journal(unit)[-20:]}")[-1]
 
 
 # --- start

@@ -1,5 +1,6 @@
 """Clients that never stop: each connects, asks, has bytes echoed, ends, and begins again."""
 
+import socket
 import threading
 
 from . import wait
@@ -7,10 +8,11 @@ from .socks import Client
 
 
 class Load:
-    """Clients of one proxy address, in threads, towards an Echo. What went wrong for one of them is in `failures`."""
+    """Clients of one proxy address, in threads, towards an Echo. What went wrong for one of them is in `failures`.
+    `make_socket`: in whose network."""
 
-    def __init__(self, address, echo, clients=4):
-        self.address, self.echo = address, echo
+    def __init__(self, address, echo, clients=4, make_socket=socket.socket):
+        self.address, self.echo, self.make_socket = address, echo, make_socket
         self.done, self.failures = 0, []
         self._lock, self._over = threading.Lock(), threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
@@ -38,7 +40,7 @@ class Load:
                     self.done += 1
 
     def _once(self):
-        with Client.open(self.address) as client:
+        with Client.open(self.address, make_socket=self.make_socket) as client:
             client.connect("socks5", self.echo.host, self.echo.port)
             client.send(b"ping")
             assert client.read(4) == b"ping"

@@ -9,6 +9,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 
 from . import wait
 
@@ -27,7 +28,7 @@ class Namespace:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
-        self.control = ours
+        self.control, self._lock = ours, threading.Lock()
         self.control.settimeout(wait.seconds(10))
         assert self.control.recv(1) == b"r", "no network namespace to be had"
         self.prefix = ["nsenter", "-t", str(self.process.pid), "-n"]
@@ -61,7 +62,8 @@ class Namespace:
         return self.run("sh", "-ec", script)
 
     def make_socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM):
-        """As socket.socket(), but inside."""
-        self.control.sendall(f"{int(family)} {int(kind)}".encode())
-        _, descriptors, _, _ = socket.recv_fds(self.control, 1, 1)
+        """As socket.socket(), but inside. From any thread."""
+        with self._lock:
+            self.control.sendall(f"{int(family)} {int(kind)}".encode())
+            _, descriptors, _, _ = socket.recv_fds(self.control, 1, 1)
         return socket.socket(fileno=descriptors[0])

@@ -33,13 +33,14 @@ class Page:
         host, _, port = self.address.rpartition(":")
         return host.strip("[]"), int(port)
 
+    def connection(self):
+        if self.address.startswith("/"):
+            return UnixConnection(self.address, timeout=wait.seconds(10))
+        return http.client.HTTPConnection(*self.endpoint, timeout=wait.seconds(10))
+
     def ask(self, path, method="GET", *, body=None, **fields):
         """Returns the answer, its body read as `.text`."""
-        timeout = wait.seconds(10)
-        if self.address.startswith("/"):
-            connection = UnixConnection(self.address, timeout=timeout)
-        else:
-            connection = http.client.HTTPConnection(*self.endpoint, timeout=timeout)
+        connection = self.connection()
         fields = {name.replace("_", "-"): value for name, value in fields.items()}
         if self.token:
             fields.setdefault("Authorization", f"Bearer {self.token}")
@@ -75,5 +76,5 @@ def samples(text):
 
 def page_of(daemon, token=None):
     """The page that the daemon has begun to serve last."""
-    return Page(daemon.wait_for(event="status")["address"] if not daemon.records(event="status")
-                else daemon.records(event="status")[-1]["address"], token)  # fmt: skip
+    daemon.wait_for(event="status", level="notice")
+    return Page(daemon.records(event="status", level="notice")[-1]["address"], token)
