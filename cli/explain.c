@@ -113,8 +113,8 @@ static bool parse_command_line(int argc, char **argv, struct question *q)
         fprintf(stderr, "pairsocks explain: not a port: %s\n", argv[optind + 1]);
         return false;
     }
-    if (!q->file && access(CONFIG_DEFAULT_FILE, F_OK) == 0)
-        q->file = CONFIG_DEFAULT_FILE;
+    if (!q->file)
+        q->file = config_default_file();
     return true;
 }
 

@@ -1,11 +1,10 @@
-/* status.c - `pairsocks status`: how the daemon is, and its listeners. */
+/* status.c - `pairsocks status`: how the daemon is, its listeners, and how sessions have ended. */
 #include "cli/control.h"
 #include "cli/human.h"
 #include "cli/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { LIST_MAX = 1024 };
 
@@ -34,24 +33,7 @@ static const char *join_counts(const struct answer *counts, char out[LIST_MAX])
     return out;
 }
 
-/* What was counted of the listener: of `counters`, which a daemon may not have. */
-static const struct answer *counted(const struct answer *counters, const char *name)
-{
-    const struct answer *listener = answer_member(counters, "listeners")->first;
-
-    while (listener && strcmp(answer_text(listener, "name"), name) != 0)
-        listener = listener->next;
-    return listener;
-}
-
-static void add_bytes(struct table *table, const struct answer *listener, const char *key)
-{
-    char text[HUMAN_MAX];
-
-    table_add(table, listener ? human_bytes(answer_number(listener, key), text) : "");
-}
-
-static void print_listeners(const struct answer *listeners, const struct answer *counters)
+static void print_listeners(const struct answer *listeners)
 {
     static const struct table_column columns[] = {
         {"LISTENER", false}, {"ADDRESSES", false}, {"PROTOCOLS", false}, {"TLS", false},
@@ -62,8 +44,6 @@ static void print_listeners(const struct answer *listeners, const struct answer 
     char text[LIST_MAX];
 
     for (const struct answer *l = listeners->first; l; l = l->next) {
-        const struct answer *sums = counted(counters, answer_text(l, "name"));
-
         table_add(&table, answer_text(l, "name"));
         table_add(&table, join(answer_member(l, "addresses"), ", ", text));
         table_add(&table, join(answer_member(l, "protocols"), ",", text));
@@ -72,8 +52,8 @@ static void print_listeners(const struct answer *listeners, const struct answer 
         table_add_number(&table, answer_number(l, "max_sessions"));
         table_add_format(&table, "%llu/%llu", (unsigned long long)answer_number(l, "queue"),
                          (unsigned long long)answer_number(l, "max_queue"));
-        add_bytes(&table, sums, "sent");
-        add_bytes(&table, sums, "received");
+        table_add(&table, human_bytes(answer_number(l, "sent"), text));
+        table_add(&table, human_bytes(answer_number(l, "received"), text));
         table_add(&table, join_counts(answer_member(l, "refused"), text));
     }
     table_print(&table, stdout, SIZE_MAX, 0);
@@ -111,8 +91,8 @@ static void print_status(const struct answer *a)
            (unsigned long long)answer_number(a, "workers"), answer_text(a, "log_level"),
            (unsigned long long)answer_number(a, "sessions"),
            (unsigned long long)answer_number(a, "max_sessions"));
-    print_listeners(answer_member(a, "listeners"), answer_member(a, "counters"));
-    print_errors(answer_member(answer_member(a, "counters"), "errors"));
+    print_listeners(answer_member(a, "listeners"));
+    print_errors(answer_member(a, "errors"));
 }
 
 static int run_status(const struct verb *verb, int argc, char **argv)

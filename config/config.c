@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Takes the reference. */
 static struct config *compile(struct config *config, const char *name, FILE *errors)
@@ -22,6 +23,14 @@ static struct config *compile(struct config *config, const char *name, FILE *err
     fprintf(errors, "%s: %s\n", name, strerror(ENOMEM));
     config_unref(config);
     return NULL;
+}
+
+const char *config_default_file(void)
+{
+    const bool is_there =
+        access(CONFIG_DEFAULT_FILE, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+
+    return is_there ? CONFIG_DEFAULT_FILE : NULL;
 }
 
 struct config *config_load(const char *file, const struct activation *activation, FILE *errors)

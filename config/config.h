@@ -268,6 +268,10 @@ struct config {
     struct lines lines;  /* of all but the rules */
 };
 
+/* Where a configuration is if nobody names one: CONFIG_DEFAULT_FILE, or NULL if it does not exist. One that may not be
+ * looked at does: who loads it is told why it cannot be read, and does not get the built-in default for it. */
+const char *config_default_file(void);
+
 /* Reads and checks a file. NULL when anything is wrong: every error then stands in `errors`, one
  * a line, as `FILE:LINE: [section] key: what is wrong (what is accepted)`. Never uses the
  * network. `activation` (borrowed for as long as the configuration lives) says where sockets of systemd are;

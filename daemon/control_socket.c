@@ -140,12 +140,26 @@ static bool open_socket(const struct config *config, struct control_socket_chang
     return false;
 }
 
+static void put_no_member(const char *group, FILE *errors)
+{
+    fprintf(errors,
+            "[daemon] control_group = %s: the daemon may not give its socket to this group: it is "
+            "not in it, or no longer (start it anew as root; or with SupplementaryGroups=%s and "
+            "PrivateUsers=no in its unit)\n",
+            group, group);
+}
+
 static bool give_away(const struct config *config, const struct control_socket_change *change,
                       FILE *errors)
 {
     if ((change->uid < 0 && change->gid < 0) ||
         chown(change->path, (uid_t)change->uid, (gid_t)change->gid) == 0)
         return true;
+    /* EINVAL: this user namespace does not have it. */
+    if (config->control_group && (errno == EPERM || errno == EINVAL)) {
+        put_no_member(config->control_group, errors);
+        return false;
+    }
     fprintf(errors, "[daemon] %s = %s: cannot give it to its owner: %s\n",
             config->control_group ? "control_group" : "control",
             config->control_group ? config->control_group : change->path, strerror(errno));
@@ -170,6 +184,32 @@ static bool bind_socket(const struct control_socket *control, const struct confi
     return change->is_anothers || give_away(config, change, errors);
 }
 
+static bool is_member(gid_t group)
+{
+    int count = getgroups(0, NULL);
+    gid_t *groups = count > 0 ? calloc((size_t)count, sizeof *groups) : NULL;
+    bool found = group == getegid();
+
+    count = groups ? getgroups(count, groups) : 0;
+    for (int i = 0; i < count && !found; i++)
+        found = groups[i] == group;
+    free(groups);
+    return found;
+}
+
+/* Of the socket that is there: whether it will be able to follow. At the next start it would have to. */
+static bool may_follow(const struct control_socket *control, const struct config *config,
+                       const struct control_socket_change *change, FILE *errors)
+{
+    struct stat file;
+
+    if (!config->control_group || geteuid() == 0 || is_member((gid_t)change->gid) ||
+        stat(control->path, &file) != 0 || file.st_gid == (gid_t)change->gid)
+        return true;
+    put_no_member(config->control_group, errors);
+    return false;
+}
+
 bool control_socket_prepare(const struct control_socket *control, const struct config *config,
                             const struct privileges *privileges, FILE *errors,
                             struct control_socket_change *ret)
@@ -185,7 +225,8 @@ bool control_socket_prepare(const struct control_socket *control, const struct c
         return false;
     }
     change.stays = *path && control->path && strcmp(control->path, path) == 0;
-    if (change.path && !change.stays && !bind_socket(control, config, &change, errors)) {
+    if (change.stays ? !may_follow(control, config, &change, errors)
+                     : change.path && !bind_socket(control, config, &change, errors)) {
         control_socket_discard(&change);
         return false;
     }

@@ -76,8 +76,8 @@ static int parse_command_line(int argc, char **argv, struct command_line *ret)
         fprintf(stderr, "pairsocksd: unexpected argument: %s\n%s", argv[optind], usage);
         return EXIT_USAGE;
     }
-    if (!ret->file && access(CONFIG_DEFAULT_FILE, F_OK) == 0)
-        ret->file = CONFIG_DEFAULT_FILE;
+    if (!ret->file)
+        ret->file = config_default_file();
     return -1;
 }
 

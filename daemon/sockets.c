@@ -23,8 +23,8 @@ static const char *explain(const struct socket_set *set, int error_number)
         return set->unix_path ? "path in use: another program listens there"
                               : "address in use: another program listens there";
     if (error_number == EACCES && !set->unix_path && geteuid() != 0)
-        return "Permission denied: only root may listen on this port, and the daemon is not (or "
-               "no longer) root: restart it";
+        return "Permission denied: only root may listen on this port; start the daemon anew as "
+               "root (with `user`), or let systemd bind it (`listen = systemd:NAME`)";
     return strerror(error_number);
 }
 
@@ -264,7 +264,9 @@ static int open_systemd(struct opening *o, unsigned index, const char *name)
         opened++;
     }
     if (opened == 0)
-        log_not_passed(o, index, name, "no socket of this name was passed (FileDescriptorName=)");
+        log_not_passed(o, index, name,
+                       "no socket of this name was passed (FileDescriptorName=): start the .socket "
+                       "unit that has it, then the daemon anew");
     return opened > 0 ? opened : -1;
 }
 

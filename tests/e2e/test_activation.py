@@ -91,7 +91,7 @@ def test_sockets_meant_for_another_process_are_not_taken(launch, keep, tmp_path)
     environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"}
     daemon = launch(config_text({}, {"main": {"listen": "systemd:web"}}), environment=environment)
     assert daemon.exit_code() == 1
-    assert "systemd:web: no socket of this name was passed" in daemon.errors()
+    assert "systemd:web: no socket of this name was passed (FileDescriptorName=): start the .socket unit" in daemon.errors()
     assert web.getsockname()
 
 

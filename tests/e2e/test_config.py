@@ -1,5 +1,6 @@
 """The command line and the file: what is found where, and how errors are told."""
 
+import os
 import re
 
 import pytest
@@ -414,6 +415,31 @@ def test_errors_of_the_file_in_etc_name_it(machine):
     daemon = namespace.start()
     assert daemon.exit_code() == 1
     assert "/etc/pairsocks/pairsocks.ini:1: [nonsense]" in daemon.errors()
+
+
+@pytest.fixture
+def as_nobody(program):
+    """A prefix that makes the command another user's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become somebody else")
+    return [program("setpriv"), "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+def test_a_file_in_etc_that_may_not_be_looked_at_is_not_taken_for_none(machine, as_nobody):
+    namespace = machine()
+    namespace.shell("mkdir -m 700 /etc/pairsocks; printf '[listener x]\\nlisten = 127.0.0.1:4321\\n' > /etc/pairsocks/pairsocks.ini")
+    assert run("--check", prefix=namespace.prefix).stdout == "/etc/pairsocks/pairsocks.ini: ok\n"
+    done = run("--check", prefix=[*namespace.prefix, *as_nobody])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "/etc/pairsocks/pairsocks.ini: Permission denied\n"
+
+
+def test_who_may_not_listen_on_a_low_port_is_told_who_may(machine, as_nobody):
+    namespace = machine()
+    namespace.shell("mkdir /etc/pairsocks; printf '[listener x]\\nlisten = 127.0.0.1:80\\n' > /etc/pairsocks/pairsocks.ini")
+    done = run(prefix=[*namespace.prefix, *as_nobody])
+    assert done.returncode == 1
+    assert "only root may listen on this port" in done.stderr and "let systemd bind it (`listen = systemd:NAME`)" in done.stderr
 
 
 def test_a_failed_start_tells_the_terminal_even_if_the_log_is_a_file(tmp_path, keep):

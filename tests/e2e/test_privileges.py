@@ -118,6 +118,14 @@ def test_as_another_user_a_kept_unix_socket_gets_its_new_mode(serving, folder):
     assert daemon.records(event="listen") == []
 
 
+def test_as_another_user_a_group_of_others_for_the_control_socket_is_refused_as_at_the_start(serving, folder):
+    daemon = serving(user="nobody", control=folder / "c", control_group=NOBODY.pw_gid)
+    reload(daemon, event="reload_failed", **{f"control_group = {NOBODY.pw_gid}": "control_group = daemon"})
+    told = daemon.wait_for(event="reload", level="error")["message"]
+    assert told.startswith("[daemon] control_group = daemon: the daemon may not give its socket to this group")
+    assert (folder / "c").stat().st_gid == NOBODY.pw_gid
+
+
 def who(daemon):
     """Uid, gid and supplementary groups of all threads, which are the same."""
     found = {(int(f["Uid"].split()[0]), int(f["Gid"].split()[0]), tuple(map(int, f["Groups"].split())))
