@@ -121,6 +121,13 @@ def test_curl_goes_through_and_the_journal_has_the_fields(bare, keep):
                lambda: bare.journal("pairsocksd.service"))  # fmt: skip
 
 
+def test_the_page_is_one_line_of_its_file_away(bare):
+    bare.run("sed", "-i", "s/^#status = /status = /", "/etc/pairsocks/pairsocks.ini")
+    bare.run("systemctl", "reload", "pairsocksd.service")
+    page = bare.run("curl", "-q", "-sS", "--noproxy", "*", "--max-time", "20", "http://localhost:8088/").stdout
+    assert page.startswith("<!DOCTYPE html>")
+
+
 def test_the_folder_is_the_daemons_to_read_and_no_strangers(bare, keep):
     bare.run("sh", "-ec", "echo secret | pairsocks passwd alice >> /etc/pairsocks/users")
     bare.run("sed", "-i", "s|^listen = .*|&\\nauth = password\\nusers_file = /etc/pairsocks/users|", "/etc/pairsocks/pairsocks.ini")
