@@ -5,6 +5,7 @@
 #include "cli/file_facts.h"
 #include "cli/verb.h"
 #include "config/policy.h"
+#include "config/value.h"
 
 #include <assert.h>
 #include <getopt.h>
@@ -159,6 +160,14 @@ static const struct config_rule *print_rules(const struct config *config,
     return NULL;
 }
 
+static void print_rate(int64_t rate)
+{
+    char text[VALUE_SIZE_TEXT_MAX];
+
+    value_size_format(rate, text);
+    printf("rate: %s bytes a second, each direction of each session\n", text);
+}
+
 static void print_decision(const struct config *config, const struct policy_decision *decision)
 {
     char error[STREAM_ERROR_NAME_MAX];
@@ -177,6 +186,8 @@ static void print_decision(const struct config *config, const struct policy_deci
     printf("error: %s\n", stream_error_name(&decision->error, error));
     if (decision->verdict == POLICY_ALLOW && config->upstream_count)
         printf("route: %s\n", decision->route ? decision->route->name : "direct");
+    if (decision->verdict == POLICY_ALLOW && decision->rule && decision->rule->rate)
+        print_rate(decision->rule->rate);
 }
 
 /* What else is in the request's way. */
@@ -191,6 +202,8 @@ static void print_reservations(const struct config *config, const struct rules_r
         puts("note: this route cannot carry a bind: protocol.command.unsupported");
     if (request->command == COMMAND_UDP && !config_can_associate(decision->route))
         puts("note: this route cannot carry datagrams: protocol.command.unsupported");
+    if (request->command == COMMAND_UDP && decision->rule && decision->rule->rate)
+        puts("note: datagrams beyond the rate are dropped");
     if (decision->is_unresolved)
         puts("note: the proxy resolves the name: rules with addresses and the guard see none");
     else if (request->address.family == IP_NONE && config->listeners[request->listener].is_guarded)

@@ -18,6 +18,7 @@
 #define CONFIG_DEFAULT_CONTROL "/run/pairsocks/control"
 #define CONFIG_WORKERS_MAX 256
 #define CONFIG_WORKERS_AUTO 0
+#define CONFIG_RATE_MAX (INT64_C(1) << 40) /* bytes a second: of no line that there is */
 
 enum log_level {
     LOG_LEVEL_ERROR,
@@ -167,6 +168,7 @@ struct config_rule {
     unsigned commands; /* bits of enum command; 0: any */
     enum rule_action action;
     const struct config_upstream *route; /* of RULE_ROUTE; NULL: direct */
+    int64_t rate; /* bytes a second, each way; 0: no limit, as of RULE_DENY */
 };
 
 /* One entry of `listen`. */

@@ -170,7 +170,7 @@ const struct directive directives[] = {
     {RULE("command", commands), .type = &type_bits, .words = words_command, .is_list = true, .unset = "any"},
     {RECORD(SECTION_RULE, "action"), .type = &type_action, .words = words_action, .is_required = true,
      .accepts = "allow, deny, route UPSTREAM"},
-    LATER(SECTION_RULE, "rate"),
+    {RULE("rate", rate), .type = &type_size, RANGE(0, CONFIG_RATE_MAX), .by_default = "0"},
 };
 /* clang-format on */
 

@@ -1,4 +1,4 @@
-/* directive_number.c - numbers, durations and modes: int64_t fields within the row's range. */
+/* directive_number.c - numbers, durations, sizes and modes: int64_t fields within the row's range. */
 #include "config/directive_type.h"
 
 #include "config/value.h"
@@ -76,6 +76,39 @@ const struct directive_type type_duration = {
     .parse = parse_duration,
     .format = format_duration,
     .accepts = accepts_duration,
+};
+
+static bool parse_size(const struct directive *d, void *field, struct directive_input *input)
+{
+    int64_t size;
+
+    return value_size(input->text, &size) &&
+           store(d, field, size, input, "the size is out of range");
+}
+
+static void format_size(const struct directive *d, const void *field,
+                        struct directive_output *output)
+{
+    char text[VALUE_SIZE_TEXT_MAX];
+
+    (void)d;
+    value_size_format(*(const int64_t *)field, text);
+    directive_put(output, "%s", text);
+}
+
+static void accepts_size(const struct directive *d, FILE *out)
+{
+    char min[VALUE_SIZE_TEXT_MAX], max[VALUE_SIZE_TEXT_MAX];
+
+    value_size_format(d->min, min);
+    value_size_format(d->max, max);
+    fprintf(out, "a size such as 64k, 10M, 1G, from %s to %s", min, max);
+}
+
+const struct directive_type type_size = {
+    .parse = parse_size,
+    .format = format_size,
+    .accepts = accepts_size,
 };
 
 /* Octal digits alone, as chmod(1) takes them. */

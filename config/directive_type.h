@@ -51,7 +51,7 @@ void directive_format_word(const struct directive *directive, const void *field,
 void directive_accept_words(const struct directive *directive, FILE *out);
 
 /* directive_number.c: int64_t fields */
-extern const struct directive_type type_number, type_duration, type_mode;
+extern const struct directive_type type_number, type_duration, type_size, type_mode;
 
 /* directive_word.c: fields that are bool, int, bits of an unsigned */
 extern const struct directive_type type_bool, type_word, type_bits;

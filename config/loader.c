@@ -175,12 +175,24 @@ static void note_lines(struct loader *l)
     l->faults.is_broken |= !good;
 }
 
+/* The only fault of a rule that is in no single line of it. */
+static void check_rule(struct loader *l)
+{
+    const struct config_rule *rule = section_record_last(l->config, SECTION_RULE);
+
+    if (rule->action == RULE_DENY && rule->rate)
+        fputs("a rule that denies lets nothing through (accepted: 0 with `action = deny`)",
+              fault(l, l->keys[directive_find(SECTION_RULE, "rate")].line, "rate"));
+}
+
 /* What was not given in the section that ends here. */
 static void set_defaults(struct loader *l)
 {
     for (unsigned i = 0; i < directive_count; i++)
         if (directives[i].section == l->section && !l->keys[i].line)
             set_default(l, i);
+    if (l->section == SECTION_RULE)
+        check_rule(l);
     note_lines(l);
     if (section_kinds[l->section].is_named)
         l->places[l->section][section_records(l->config, l->section) - 1] = l->place;

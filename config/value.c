@@ -84,13 +84,24 @@ void value_duration_format(int64_t ms, char out[VALUE_DURATION_TEXT_MAX])
              ms ? best->name : "");
 }
 
+/* The last of those that say the same is the one that is written. */
+static const struct unit sizes[] = {
+    {"", 1}, {"K", 1 << 10}, {"k", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0},
+};
+
 bool value_size(const char *text, int64_t *ret)
 {
-    static const struct unit units[] = {
-        {"", 1}, {"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0},
-    };
+    return with_unit(text, sizes, ret);
+}
 
-    return with_unit(text, units, ret);
+void value_size_format(int64_t size, char out[VALUE_SIZE_TEXT_MAX])
+{
+    const struct unit *best = sizes;
+
+    for (const struct unit *unit = sizes; size && unit->name; unit++)
+        if (size % unit->factor == 0)
+            best = unit;
+    snprintf(out, VALUE_SIZE_TEXT_MAX, "%" PRId64 "%s", size / best->factor, best->name);
 }
 
 bool value_list_next(const char **at, const char **ret_item, size_t *ret_length)

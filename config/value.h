@@ -21,6 +21,10 @@ void value_duration_format(int64_t ms, char out[VALUE_DURATION_TEXT_MAX]);
 /* 64k 10M 1G, powers of 1024, or a plain number of bytes. */
 bool value_size(const char *text, int64_t *ret);
 
+/* Writes the same in the largest unit that says it exactly. */
+#define VALUE_SIZE_TEXT_MAX 24
+void value_size_format(int64_t size, char out[VALUE_SIZE_TEXT_MAX]);
+
 /* The next entry of a list separated by commas: skips blanks around it. False at the end. An
  * empty entry has length 0. Begin with *at = the text. */
 bool value_list_next(const char **at, const char **ret_item, size_t *ret_length);

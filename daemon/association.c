@@ -170,6 +170,7 @@ void association_free(struct association *a)
     association_cancel_lookups(a);
     udp_table_done(&a->table);
     association_free_way(a);
+    association_free_limits(a);
     for (enum side i = 0; i < SIDES; i++)
         close_side(&a->sides[i]);
     socks_fragments_reset(&a->fragments);

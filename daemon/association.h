@@ -26,7 +26,7 @@ enum association_drop {
     DROP_ROUTE,       /* a rule sends it where this association has no way */
     DROP_UNREACHABLE, /* this host has no way there */
     DROP_TOO_LARGE,
-    DROP_RATE,      /* more than udp_rate */
+    DROP_RATE,      /* more than udp_rate, or than the rate of their rule */
     DROP_NO_BUFFER, /* the kernel's is full, or ours for what waits */
     DROP_NOT_ASKED, /* an answer from whom the client has not written to */
     DROP_COUNT,

@@ -42,6 +42,13 @@ struct bucket {
     uint64_t filled; /* ms */
 };
 
+/* What the association may pass on by one rule that has a rate. Not more than there are rules. */
+struct udp_limit {
+    struct udp_limit *next;
+    const struct config_rule *rule; /* borrowed: the session holds its snapshot */
+    struct throttle out, in;
+};
+
 struct association {
     struct session *session; /* borrowed */
     struct worker *worker;   /* borrowed */
@@ -56,10 +63,12 @@ struct association {
     struct socks_fragments fragments;
     struct buffer fragment_block; /* lent to it */
     struct bucket out, in;
-    struct proxy_way *way; /* owned; NULL: the route has no proxies */
-    unsigned places;       /* beside the session's own */
-    bool has_named;        /* a proxy was given a name: who answers is its business */
-    uint64_t active;       /* ms */
+    struct proxy_way *way;    /* owned; NULL: the route has no proxies */
+    unsigned places;          /* beside the session's own */
+    bool has_named;           /* a proxy was given a name: who answers is its business */
+    struct udp_limit *named;  /* of the last such name; borrowed */
+    struct udp_limit *limits; /* owned */
+    uint64_t active;          /* ms */
     struct association_counts counts;
 };
 
@@ -69,6 +78,15 @@ struct outgoing {
     uint8_t *bytes; /* begins with the header; DATAGRAM_ROOM in front */
     size_t n;
 };
+
+/* association_limit.c: what this rule (or NULL) allows; *ret_limit is NULL without a rate. False: no memory. */
+bool association_limit(struct association *a, const struct config_rule *rule,
+                       struct udp_limit **ret_limit);
+void association_free_limits(struct association *a);
+
+/* Whether `n` bytes of a datagram may pass; they are counted then. `limit` may be NULL. */
+bool association_may_send(struct association *a, struct udp_limit *limit, size_t n);
+bool association_may_answer(struct association *a, struct udp_limit *limit, size_t n);
 
 static inline void association_drop(struct association *a, enum association_drop reason)
 {

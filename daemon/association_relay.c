@@ -87,13 +87,28 @@ static void queue(struct side_socket *side, const uint8_t *bytes, size_t n, size
     a->active = a->worker->now;
 }
 
-/* From now on this peer may answer. */
-static bool note_peer(struct association *a, const struct ip_endpoint *to)
+/* Who was written to, by the address that he answers from; NULL: nobody. */
+static struct udp_entry *find_peer(struct association *a, const struct ip_endpoint *from)
 {
     struct udp_key key = {
-        .kind = UDP_PEER, .ip = to->ip, .port = a->config->udp_by_address ? 0 : to->port};
+        .kind = UDP_PEER, .ip = from->ip, .port = a->config->udp_by_address ? 0 : from->port};
 
-    return udp_table_find(&a->table, &key) || udp_table_add(&a->table, &key);
+    return udp_table_find(&a->table, &key);
+}
+
+/* From now on this peer may answer, within what this target's rule allows. */
+static bool note_peer(struct association *a, const struct udp_entry *target)
+{
+    struct udp_key key = {.kind = UDP_PEER,
+                          .ip = target->to.ip,
+                          .port = a->config->udp_by_address ? 0 : target->to.port};
+    struct udp_entry *peer = find_peer(a, &target->to);
+
+    if (!peer)
+        peer = udp_table_add(&a->table, &key);
+    if (peer)
+        peer->limit = target->limit;
+    return peer != NULL;
 }
 
 struct ip_address association_source(const struct association *a)
@@ -118,7 +133,7 @@ static void send_direct(struct association *a, const struct udp_entry *target,
         errno = ENETUNREACH;
     else if (side->fd >= 0 || association_open_side(a, i, &from, 0))
         errno = 0;
-    if (side->fd < 0 || !note_peer(a, &target->to)) {
+    if (side->fd < 0 || !note_peer(a, target)) {
         association_drop(a, errno == ENETUNREACH ? DROP_UNREACHABLE : DROP_NO_BUFFER);
         return;
     }
@@ -140,7 +155,8 @@ static void send_by_proxy(struct association *a, const struct udp_entry *target,
     bytes[2] = 0; /* FRAG: it is whole */
     if (target->to.ip.family == IP_NONE) {
         a->has_named = true;
-    } else if (!note_peer(a, &target->to)) {
+        a->named = target->limit;
+    } else if (!note_peer(a, target)) {
         association_drop(a, DROP_NO_BUFFER);
         return;
     }
@@ -150,6 +166,10 @@ static void send_by_proxy(struct association *a, const struct udp_entry *target,
 
 void association_send(struct association *a, struct udp_entry *target, const struct outgoing *out)
 {
+    if (!association_may_send(a, target->limit, out->n - out->header->size)) {
+        association_drop(a, DROP_RATE);
+        return;
+    }
     if (target->way == SIDE_PROXY)
         send_by_proxy(a, target, out);
     else
@@ -273,17 +293,10 @@ static void take_from_client(struct association *a, const struct datagram *d)
 
 /* ---- to the client */
 
-static bool is_peer(struct association *a, const struct ip_endpoint *from)
+static void answer(struct association *a, struct udp_limit *limit, const uint8_t *bytes, size_t n,
+                   size_t data)
 {
-    struct udp_key key = {
-        .kind = UDP_PEER, .ip = from->ip, .port = a->config->udp_by_address ? 0 : from->port};
-
-    return udp_table_find(&a->table, &key) != NULL;
-}
-
-static void answer(struct association *a, const uint8_t *bytes, size_t n, size_t data)
-{
-    if (may_pass(a, &a->in))
+    if (may_pass(a, &a->in) && association_may_answer(a, limit, data))
         queue(&a->sides[SIDE_CLIENT], bytes, n, data, &a->client);
     else
         association_drop(a, DROP_RATE);
@@ -292,13 +305,14 @@ static void answer(struct association *a, const uint8_t *bytes, size_t n, size_t
 static void take_from_target(struct association *a, const struct datagram *d)
 {
     size_t header = socks_udp_size(&d->from);
+    const struct udp_entry *peer = find_peer(a, &d->from);
 
-    if (!is_peer(a, &d->from)) {
+    if (!peer) {
         association_drop(a, DROP_NOT_ASKED);
         return;
     }
     socks_udp_write(&d->from, d->bytes - header);
-    answer(a, d->bytes - header, d->n + header, d->n);
+    answer(a, peer->limit, d->bytes - header, d->n + header, d->n);
 }
 
 /* What the last proxy says is the client's header already. */
@@ -307,6 +321,7 @@ static void take_from_proxy(struct association *a, const struct datagram *d)
     uint8_t *bytes = d->bytes;
     size_t n = d->n;
     struct socks_udp_header header;
+    const struct udp_entry *peer;
     struct ip_endpoint from;
 
     if (!association_unwrap(a, &bytes, &n) || !socks_udp_parse(bytes, n, &header)) {
@@ -318,10 +333,11 @@ static void take_from_proxy(struct association *a, const struct datagram *d)
         return;
     }
     from = (struct ip_endpoint){ip_unmapped(&header.ip), header.port};
-    if (!a->has_named && (header.name_length || !is_peer(a, &from)))
+    peer = header.name_length ? NULL : find_peer(a, &from);
+    if (!peer && !a->has_named)
         association_drop(a, DROP_NOT_ASKED);
     else
-        answer(a, bytes, n, n - header.size);
+        answer(a, peer ? peer->limit : a->named, bytes, n, n - header.size);
 }
 
 /* ---- sockets */

@@ -27,11 +27,17 @@ static void drop_target(struct udp_entry *target, enum association_drop reason, 
     target->until = until;
 }
 
-static void decide_way(const struct association *a, struct udp_entry *target,
-                       const struct config_upstream *route, const struct ip_address *ip)
+static void decide_way(struct association *a, struct udp_entry *target,
+                       const struct policy_decision *decision, const struct ip_address *ip)
 {
+    const struct config_upstream *route = decision->route;
+
     if (dial_is_for(route) ? route != a->session->route : !config_can_associate(route)) {
         drop_target(target, DROP_ROUTE, target->until);
+        return;
+    }
+    if (!association_limit(a, decision->rule, &target->limit)) {
+        drop_target(target, DROP_NO_BUFFER, a->worker->now); /* the next one asks again */
         return;
     }
     target->state = TARGET_PASSES;
@@ -63,7 +69,7 @@ static void decide_address(struct association *a, struct udp_entry *target,
     if (decision.verdict == POLICY_DENY)
         drop_target(target, DROP_DENIED, 0);
     else
-        decide_way(a, target, decision.route, ip);
+        decide_way(a, target, &decision, ip);
 }
 
 /* ---- what waits */
@@ -168,7 +174,7 @@ static void choose_address(struct udp_lookup *lookup, const struct ip_address *a
         if (decision.verdict == POLICY_DENY)
             lookup->is_denied = true;
         else
-            decide_way(a, lookup->target, decision.route, &ip);
+            decide_way(a, lookup->target, &decision, &ip);
     }
 }
 
@@ -232,7 +238,7 @@ static void decide_name(struct association *a, struct udp_entry *target)
     if (decision.verdict == POLICY_DENY)
         drop_target(target, DROP_DENIED, 0);
     else if (decision.verdict == POLICY_ALLOW && decision.is_unresolved)
-        decide_way(a, target, decision.route, &unknown);
+        decide_way(a, target, &decision, &unknown);
     else
         resolve(a, target);
 }

@@ -54,6 +54,28 @@ enum relay_result relay_flush(struct relay_direction *d, const struct relay_tool
     return d->pipe ? flush_pipe(d, tools) : flush_buffer(d, tools);
 }
 
+/* How much of `size` bytes may be read. */
+static size_t may_read(const struct throttle *throttle, size_t size)
+{
+    size_t allowed = throttle ? throttle_allows(throttle) : size;
+
+    return allowed < size ? allowed : size;
+}
+
+static void hold_if_empty(struct relay_direction *d, const struct throttle *throttle)
+{
+    d->is_held = throttle && throttle_allows(throttle) == 0;
+}
+
+/* `n` bytes have been read. */
+static void count_read(struct relay_direction *d, struct throttle *throttle, size_t n)
+{
+    if (!throttle)
+        return;
+    throttle_take(throttle, n);
+    hold_if_empty(d, throttle);
+}
+
 /* Hands the end on, after all bytes. The second end of a connection is left to its closing, which
  * follows at once. */
 static enum relay_result end(struct relay_direction *d)
@@ -99,17 +121,21 @@ static enum relay_result forward(struct relay_direction *d, const struct relay_t
     return RELAY_MOVED;
 }
 
-void relay_last_word(struct relay_direction *d, const struct relay_tools *tools)
+void relay_last_word(struct relay_direction *d, const struct relay_tools *tools,
+                     struct throttle *throttle)
 {
     size_t n = 0;
 
+    hold_if_empty(d, throttle);
     d->from->ready |= INTEREST_READ;
     for (int i = 0;
          i < LAST_READS && relay_flush(d, tools) != RELAY_WRITE_FAILED && relay_wants_read(d) &&
-         pair_read(d->from, tools->scratch, RELAY_SCRATCH, &n) == IO_OK;
-         i++)
+         pair_read(d->from, tools->scratch, may_read(throttle, RELAY_SCRATCH), &n) == IO_OK;
+         i++) {
+        count_read(d, throttle, n);
         if (forward(d, tools, n) == RELAY_WRITE_FAILED)
             return;
+    }
 }
 
 /* True when the direction is busy enough for the other gear, and can take it. */
@@ -120,10 +146,11 @@ static bool shall_splice(struct relay_direction *d, const struct relay_tools *to
 }
 
 static enum relay_result copy_turn(struct relay_direction *d, const struct relay_tools *tools,
-                                   enum relay_result result)
+                                   struct throttle *throttle, enum relay_result result)
 {
     for (int i = 0; i < READS_A_TURN && relay_wants_read(d); i++) {
-        size_t size = d->small_reads ? SLOW_READ : RELAY_SCRATCH, n = 0;
+        size_t whole = d->small_reads ? SLOW_READ : RELAY_SCRATCH, n = 0;
+        size_t size = may_read(throttle, whole);
         enum io got = pair_read(d->from, tools->scratch, size, &n);
 
         if (got == IO_AGAIN)
@@ -134,7 +161,11 @@ static enum relay_result copy_turn(struct relay_direction *d, const struct relay
             d->state = RELAY_ENDING;
             return RELAY_MOVED;
         }
-        d->full_reads = n == size ? (uint8_t)(d->full_reads + 1) : 0;
+        count_read(d, throttle, n);
+        if (n < size)
+            d->full_reads = 0;
+        else if (size == whole) /* a smaller one says nothing about what would have come */
+            d->full_reads++;
         result = forward(d, tools, n);
         if (result == RELAY_WRITE_FAILED || n < size)
             break;
@@ -149,9 +180,10 @@ static enum relay_result copy_turn(struct relay_direction *d, const struct relay
 
 /* One pipeful from end to end. *ret_n: how much was read. */
 static enum relay_result splice_once(struct relay_direction *d, const struct relay_tools *tools,
-                                     struct pipe_pair *pipe, size_t *ret_n)
+                                     struct throttle *throttle, struct pipe_pair *pipe,
+                                     size_t *ret_n)
 {
-    enum io got = pair_splice_read(d->from, pipe->in, PIPE_SIZE, ret_n);
+    enum io got = pair_splice_read(d->from, pipe->in, may_read(throttle, PIPE_SIZE), ret_n);
 
     if (got != IO_OK) {
         pipe_pool_give_back(tools->pipes, pipe);
@@ -159,13 +191,14 @@ static enum relay_result splice_once(struct relay_direction *d, const struct rel
             d->state = RELAY_ENDING;
         return got == IO_ERROR ? RELAY_READ_FAILED : got == IO_EOF ? RELAY_MOVED : RELAY_IDLE;
     }
+    count_read(d, throttle, *ret_n);
     pipe->holds = *ret_n;
     d->pipe = pipe;
     return relay_flush(d, tools) == RELAY_WRITE_FAILED ? RELAY_WRITE_FAILED : RELAY_MOVED;
 }
 
 static enum relay_result splice_turn(struct relay_direction *d, const struct relay_tools *tools,
-                                     enum relay_result result)
+                                     struct throttle *throttle, enum relay_result result)
 {
     bool was_ready = d->from->ready & INTEREST_READ;
 
@@ -176,15 +209,15 @@ static enum relay_result splice_turn(struct relay_direction *d, const struct rel
 
         if (!pipe) {
             d->splices = false;
-            return copy_turn(d, tools, result);
+            return copy_turn(d, tools, throttle, result);
         }
-        moved = splice_once(d, tools, pipe, &n);
+        moved = splice_once(d, tools, throttle, pipe, &n);
         if (moved == RELAY_IDLE && i == 0 && was_ready) {
             /* The descriptor is readable but cannot be spliced: an urgent byte stands first
              * (RFC 6093), which only recv passes over. */
             d->splices = false;
             d->from->ready |= INTEREST_READ;
-            return copy_turn(d, tools, result);
+            return copy_turn(d, tools, throttle, result);
         }
         if (moved == RELAY_IDLE)
             return result;
@@ -200,13 +233,34 @@ static enum relay_result splice_turn(struct relay_direction *d, const struct rel
     return result;
 }
 
-enum relay_result relay_pump(struct relay_direction *d, const struct relay_tools *tools)
+/* An end that is there already costs nothing, and is not kept waiting; one that comes later is found with
+ * the next piece. */
+static enum relay_result look_for_end(struct relay_direction *d, enum relay_result result)
+{
+    switch (pair_read_end(d->from)) {
+    case IO_EOF:
+        d->state = RELAY_ENDING;
+        return RELAY_MOVED;
+    case IO_ERROR:
+        return RELAY_READ_FAILED;
+    default:
+        return result;
+    }
+}
+
+enum relay_result relay_pump(struct relay_direction *d, const struct relay_tools *tools,
+                             struct throttle *throttle)
 {
     enum relay_result result = relay_flush(d, tools);
 
+    hold_if_empty(d, throttle);
     if (result == RELAY_WRITE_FAILED)
         return result;
-    result = d->splices ? splice_turn(d, tools, result) : copy_turn(d, tools, result);
+    if (!d->is_held)
+        result = d->splices ? splice_turn(d, tools, throttle, result)
+                            : copy_turn(d, tools, throttle, result);
+    if (result <= RELAY_MOVED && relay_waits_for_throttle(d))
+        result = look_for_end(d, result);
     if (d->state == RELAY_ENDING && result <= RELAY_MOVED && !relay_wants_write(d))
         return end(d);
     return result;

@@ -5,10 +5,13 @@
  *
  * A direction has two gears. It copies through the worker's scratch buffer; when it keeps filling
  * that and both ends are plain sockets, it splices through a pipe, so that the bytes stay inside
- * the kernel, and comes back to copying when it goes quiet. A direction at rest holds neither. */
+ * the kernel, and comes back to copying when it goes quiet. A direction at rest holds neither.
+ *
+ * In both it reads no more than its bucket allows, if it has one, and waits when that is empty. */
 #ifndef PAIRSOCKS_RELAY_H
 #define PAIRSOCKS_RELAY_H
 
+#include "daemon/throttle.h"
 #include "streams/buffer.h"
 #include "streams/pair.h"
 #include "streams/pipe_pool.h"
@@ -41,6 +44,7 @@ struct relay_direction {
     uint8_t full_reads;     /* in a row, while it copies */
     uint8_t small_splices;  /* in a row, while it splices */
     bool small_reads;       /* `to` is slow: read less at a time, so that less has to wait */
+    bool is_held;           /* its bucket was empty when it was pumped last */
 };
 
 enum relay_result {
@@ -50,13 +54,16 @@ enum relay_result {
     RELAY_WRITE_FAILED /* to->error says why */
 };
 
-/* Moves what can be moved now, within a budget that is fair to other sessions. */
-enum relay_result relay_pump(struct relay_direction *direction, const struct relay_tools *tools);
+/* Moves what can be moved now, within a budget that is fair to other sessions. `throttle` holds what the
+ * direction may read up to now, and is told what it has read; NULL: as much as there is. */
+enum relay_result relay_pump(struct relay_direction *direction, const struct relay_tools *tools,
+                             struct throttle *throttle);
 
 /* The peer of `to` in the other direction does not take our bytes any more, but may have sent a
  * last word before (a server that refuses an upload): moves what goes at once. An end or a
  * failure that is found there means nothing: the reset that follows says what happened. */
-void relay_last_word(struct relay_direction *direction, const struct relay_tools *tools);
+void relay_last_word(struct relay_direction *direction, const struct relay_tools *tools,
+                     struct throttle *throttle);
 
 /* Writes what waits, reads nothing. */
 enum relay_result relay_flush(struct relay_direction *direction, const struct relay_tools *tools);
@@ -72,7 +79,13 @@ static inline bool relay_wants_write(const struct relay_direction *d)
 
 static inline bool relay_wants_read(const struct relay_direction *d)
 {
-    return d->state == RELAY_OPEN && !relay_wants_write(d);
+    return d->state == RELAY_OPEN && !relay_wants_write(d) && !d->is_held;
+}
+
+/* It would read, but for its bucket: nothing will happen before throttle_due(). */
+static inline bool relay_waits_for_throttle(const struct relay_direction *d)
+{
+    return d->state == RELAY_OPEN && !relay_wants_write(d) && d->is_held;
 }
 
 #endif

@@ -140,6 +140,7 @@ static void session_free(struct session *s)
     association_free(s->association);
     dial_free(s->dial); /* after the pair that it opens */
     dial_path_free(s->path);
+    free(s->rate);
     list_remove(&worker->sessions, s);
     give_back(s);
     session_free_handshake(s);

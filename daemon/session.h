@@ -28,12 +28,18 @@ struct progress {
     uint64_t unacknowledged; /* bytes, when it was last looked at while it waited */
 };
 
+/* What a session whose rule has a rate may move. */
+struct session_rate {
+    struct throttle up, down;
+};
+
 struct session {
     struct worker *worker;                    /* borrowed */
     const struct snapshot_listener *listener; /* holds a reference to its snapshot */
     struct session *next, *previous;          /* in the worker's list */
     struct stream_pair client, target;
     struct relay_direction up, down; /* client to target, target to client */
+    struct session_rate *rate;       /* owned; NULL: no limit */
     struct relay_direction *cut;     /* it will be reset once its bytes have arrived; NULL: none */
     struct handshake *handshake;     /* owned; NULL once the reply is sent */
     struct password_check *check;    /* while a password is checked */
@@ -65,11 +71,11 @@ struct session {
     bool by_password;                    /* how `user` is known */
     bool client_secured, target_secured; /* their TLS has begun */
     bool keepalive_set;
-    bool reset_client, reset_target;     /* how to end */
-    const char *protocol;                /* as logged */
-    const struct config_rule *rule;      /* that decided, of the snapshot; NULL: none */
-    const struct config_upstream *route; /* once `is_routed`; NULL: direct */
-    bool is_routed;
+    bool is_routed;                          /* `route` says which way */
+    bool reset_client, reset_target;         /* how to end */
+    const char *protocol;                    /* as logged */
+    const struct config_rule *rule;          /* that decided, of the snapshot; NULL: none */
+    const struct config_upstream *route;     /* once `is_routed`; NULL: direct */
     struct stream_error error;               /* the first */
     struct listener_counters *counted;       /* borrowed: the gate's for this worker */
     uint64_t sent_counted, received_counted; /* bytes that are in there already */

@@ -2,6 +2,7 @@
  * watching that the client is still there. */
 #include "daemon/session_machine.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* Reads into the block in which a client's bytes wait, as far as there is room. */
@@ -166,6 +167,10 @@ void session_reply_success(struct session *s, const struct ip_endpoint *told)
     static const struct stream_error none;
     struct answer answer = {.length = 0};
 
+    if (!session_limit(s)) {
+        session_reply_failure(s, stream_error_connect(ENOMEM));
+        return;
+    }
     session_count_stands(s);
     s->replied = s->active = s->up_progress.moved = session_now(s);
     s->handshake->frontend->reply(s->handshake, &none, told, &answer);

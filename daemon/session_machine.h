@@ -53,6 +53,13 @@ void session_judged(struct session *s, struct stream_error error);
 /* session_relay.c: a stream was cut: has all that came of it arrived at the other side? */
 void session_look_at_cut(struct session *s);
 
+/* session_relay.c: from now on the session is held to the rate of its rule, if that has one. False: no
+ * memory. */
+bool session_limit(struct session *s);
+
+/* When a direction that waits for its rate alone may go on, ms; UINT64_MAX: none does. */
+uint64_t session_throttle_due(const struct session *s);
+
 /* session_tls.c: TLS on the client's side, before the handshake; what it has sent already is the
  * first of it. */
 void session_secure_client(struct session *s);

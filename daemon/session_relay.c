@@ -2,6 +2,8 @@
  * both. */
 #include "daemon/session_machine.h"
 
+#include <stdlib.h>
+
 /* A TLS stream without its end: what came of it is to be delivered, then `tls_cut` says how the
  * other side hears of it. Nothing more can be said to the side that was cut. */
 static void cut(struct session *s, struct relay_direction *d, struct relay_direction *reverse,
@@ -17,10 +19,22 @@ static void cut(struct session *s, struct relay_direction *d, struct relay_direc
         s->cut = d;
 }
 
+/* With all that has come into it; NULL: the direction has none. */
+static struct throttle *throttle_of(const struct session *s, const struct relay_direction *d)
+{
+    struct throttle *throttle;
+
+    if (!s->rate)
+        return NULL;
+    throttle = d == &s->up ? &s->rate->up : &s->rate->down;
+    throttle_fill(throttle, session_now(s));
+    return throttle;
+}
+
 static void pump(struct session *s, struct relay_direction *d, struct relay_direction *reverse,
                  struct progress *progress)
 {
-    switch (relay_pump(d, &s->worker->tools)) {
+    switch (relay_pump(d, &s->worker->tools, throttle_of(s, d))) {
     case RELAY_IDLE:
         break;
     case RELAY_MOVED:
@@ -33,7 +47,7 @@ static void pump(struct session *s, struct relay_direction *d, struct relay_dire
             session_end_with_reset(s, d->from->error);
         break;
     case RELAY_WRITE_FAILED:
-        relay_last_word(reverse, &s->worker->tools);
+        relay_last_word(reverse, &s->worker->tools, throttle_of(s, reverse));
         session_end_with_reset(s, d->to->error);
         break;
     }
@@ -51,6 +65,32 @@ void session_look_at_cut(struct session *s)
     if ((left == 0 && !pair_is_flushing(s->cut->to)) || pair_is_dead(s->cut->to) ||
         session_now(s) - progress->moved >= (uint64_t)s->listener->config->write_timeout)
         session_end_with_reset(s, s->error);
+}
+
+bool session_limit(struct session *s)
+{
+    int64_t rate = s->rule ? s->rule->rate : 0;
+
+    if (!rate)
+        return true;
+    s->rate = malloc(sizeof *s->rate);
+    if (!s->rate)
+        return false;
+    throttle_init(&s->rate->up, rate, session_now(s));
+    throttle_init(&s->rate->down, rate, session_now(s));
+    throttle_take(&s->rate->up, buffer_waiting(&s->up.waiting)); /* what came before counts */
+    return true;
+}
+
+uint64_t session_throttle_due(const struct session *s)
+{
+    uint64_t up = UINT64_MAX, down = UINT64_MAX;
+
+    if (relay_waits_for_throttle(&s->up))
+        up = throttle_due(&s->rate->up);
+    if (relay_waits_for_throttle(&s->down))
+        down = throttle_due(&s->rate->down);
+    return up < down ? up : down;
 }
 
 static void pump_both(struct session *s)

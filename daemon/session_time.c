@@ -118,7 +118,7 @@ uint64_t session_next_look(const struct session *s)
                                            : earlier(due, session_now(s) + DEAD_CLIENT_POLL_MS);
     }
     case SESSION_RELAY: {
-        uint64_t due = relay_deadline(s, &unused);
+        uint64_t due = earlier(relay_deadline(s, &unused), session_throttle_due(s));
 
         if (s->cut)
             return session_now(s) + CUT_POLL_MS;
@@ -243,6 +243,8 @@ void session_look(struct session *s)
             session_look_at_cut(s);
             break;
         }
+        if (session_throttle_due(s) != UINT64_MAX)
+            s->active = now; /* who waits for us is not idle */
         if (!s->keepalive_set && now >= s->replied + KEEPALIVE_AFTER_MS)
             keep_alive(s);
         if ((!pair_is_watched(&s->client) && pair_is_dead(&s->client)) ||

@@ -32,6 +32,8 @@ struct udp_entry {
     uint8_t waiting;
     struct ip_endpoint to;
     uint64_t until; /* ms; 0: for ever */
+
+    struct udp_limit *limit; /* borrowed, of peers too; NULL: none */
 };
 
 typedef void udp_evicted(void *context, struct udp_entry *entry);

@@ -424,6 +424,19 @@ enum io pair_splice_read(struct stream_pair *pair, int pipe, size_t n, size_t *r
     return after_read(pair, pair->top->ops->splice_read(pair->top, pipe, n, ret_n), false);
 }
 
+/* A peek that fails has taken the error off the descriptor: it must be told here. */
+enum io pair_read_end(struct stream_pair *pair)
+{
+    enum io result;
+    uint8_t byte;
+    size_t n;
+
+    if (!pair->has_ended || !pair->top->ops->peek || !may_read(pair, &result))
+        return IO_AGAIN;
+    result = pair->top->ops->peek(pair->top, &byte, sizeof byte, &n);
+    return result == IO_OK || result == IO_AGAIN ? IO_AGAIN : after_read(pair, result, false);
+}
+
 static bool may_write(struct stream_pair *pair, enum io *ret_answer)
 {
     if (pair->write_status != STREAM_OPEN) {

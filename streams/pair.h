@@ -103,6 +103,10 @@ enum io pair_write(struct stream_pair *pair, const void *bytes, size_t n, size_t
 enum io pair_splice_read(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n);
 enum io pair_splice_write(struct stream_pair *pair, int pipe, size_t n, size_t *ret_n);
 
+/* For who must not take a byte now: EOF and ERROR as pair_read() has them if nothing stands before them,
+ * as far as that is known without reading; else AGAIN, and nothing has changed. */
+enum io pair_read_end(struct stream_pair *pair);
+
 static inline bool pair_can_splice(const struct stream_pair *pair)
 {
     return pair->top->ops->splice_read && pair->top->ops->splice_write;

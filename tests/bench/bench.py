@@ -16,6 +16,8 @@ from proxy import Proxy
 
 # Kinds that need no warming up, or would take long to.
 COLD = ("rate",)
+# Kinds that a tenth of the work would say nothing about: theirs is a time.
+WHOLE = ("rate",)
 
 
 class Bench:
@@ -79,7 +81,8 @@ class Bench:
         print(f"note: {text}", file=sys.stderr)
 
     def share(self, name, kind):
-        return kinds.SHARE.get((name, kind.load), 1) * (0.1 if self.args.quick else 1)
+        whole = kind.measure in WHOLE or not self.args.quick
+        return kinds.SHARE.get((name, kind.load), 1) * (1 if whole else 0.1)
 
     def measure(self, name, kind):
         """What measure.py says of a kind with a proxy."""

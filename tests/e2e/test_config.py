@@ -103,6 +103,7 @@ destination = example.org, *.example.net, 192.0.2.1, 2001:db8::/32
 port = 80, 8000-8999
 command = connect
 action = allow
+rate = 10M
 [rule last]
 action = deny
 """
@@ -152,6 +153,7 @@ WRONG = {
     "rule for a listener that is not there": (GOOD + "[rule r]\nlistener = x\naction = deny\n", 4, "[rule r] listener"),
     "odd numeral in a rule": (GOOD + "[rule r]\ndestination = 127.1\naction = deny\n", 4, "[rule r] destination"),
     "star alone": (GOOD + "[rule r]\ndestination = *\naction = deny\n", 4, "[rule r] destination"),
+    "rate of a rule that denies": (GOOD + "[rule r]\nrate = 64k\naction = deny\n", 4, "[rule r] rate"),
     "ports backwards": (GOOD + "[rule r]\nport = 90-80\naction = deny\n", 4, "[rule r] port"),
     "odd numeral in allow": (GOOD + "allow = 10.1\n", 3, "[listener main] allow"),
     "any beside others": (GOOD + "allow = any, 10.0.0.1\n", 3, "[listener main] allow"),
@@ -217,7 +219,6 @@ def test_a_misspelt_word_that_is_near_to_nothing_is_told_alone(tmp_path):
 
 LATER = [
     "peer_name = x",
-    "[rule r]\naction = allow\nrate = 1M",
 ]
 
 

@@ -60,6 +60,30 @@ def ask(tmp_path):
     return explain
 
 
+RATES = """
+[rule slow]
+destination = 192.0.2.0/24
+action = allow
+rate = 65536
+[rule odd]
+destination = a.example
+action = route direct
+rate = 1000
+[rule rest]
+action = allow
+"""
+
+
+def test_the_rate_of_the_rule_that_decides_is_told(ask):
+    assert ask(RATES, "192.0.2.1", 80)[1]["rate"] == "64k bytes a second, each direction of each session"
+    assert ask(RATES, "a.example", 80, "--address", "198.51.100.1")[1]["rate"].startswith("1000 bytes")
+    assert "rate" not in ask(RATES, "198.51.100.1", 80)[1]
+    assert "rate" not in ask(RATES, "b.example", 80)[1]  # that depends on the address
+    answer, notes = ask(RATES, "192.0.2.1", 80, "--command", "udp")[1:]
+    assert "rate" in answer and "note: datagrams beyond the rate are dropped" in notes
+    assert "note: datagrams beyond the rate are dropped" not in ask(RATES, "192.0.2.1", 80)[2]
+
+
 def allow(rule):
     return {"decision": "allow", "rule": rule, "error": "none"}
 

@@ -36,6 +36,16 @@ static enum io scripted_read(struct layer *layer, void *out, size_t n, size_t *r
     return IO_OK;
 }
 
+static enum io scripted_peek(struct layer *layer, void *out, size_t n, size_t *ret_n)
+{
+    struct scripted_layer *s = (struct scripted_layer *)layer;
+    size_t at = s->input_at;
+    enum io result = scripted_read(layer, out, n, ret_n);
+
+    s->input_at = at;
+    return result;
+}
+
 static enum io scripted_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
 {
     struct scripted_layer *s = (struct scripted_layer *)layer;
@@ -76,6 +86,21 @@ static const struct layer_ops scripted_ops = {
     .end = scripted_end,
     .done = scripted_done,
 };
+
+static const struct layer_ops peeking_ops = {
+    .name = "scripted",
+    .open = scripted_open,
+    .read = scripted_read,
+    .peek = scripted_peek,
+    .write = scripted_write,
+    .end = scripted_end,
+    .done = scripted_done,
+};
+
+void scripted_peeks(struct scripted_layer *script)
+{
+    script->layer.ops = &peeking_ops;
+}
 
 static void ignore_event(struct stream_pair *pair)
 {

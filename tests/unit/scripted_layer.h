@@ -33,6 +33,9 @@ struct scripted_layer {
 /* Makes `pair` CONNECTED over the script, which the caller fills in. Everything is ready. */
 void scripted_pair(struct stream_pair *pair, struct scripted_layer *script);
 
+/* From now on it can be peeked into; each peek counts as a read. */
+void scripted_peeks(struct scripted_layer *script);
+
 /* What the loop would do: the descriptor is ready for both. */
 void scripted_ready(struct stream_pair *pair);
 

@@ -194,6 +194,7 @@ static const char *rule_difference(const struct config_rule *a, const struct con
     SAME_ITEMS(ports, port_count, same_range);
     SAME(commands);
     SAME(action);
+    SAME(rate);
     if (!same_route(a->route, b->route))
         return "route";
     return NULL;

@@ -72,7 +72,7 @@ static const char everything[] =
     "[listener d]\nlisten = [::]:3\nprotocols = forward\nforward_to = Example.org:443\n"
     "route = out\n"
     "[listener e]\nlisten = [::]:4\nprotocols = forward\nforward_to = [::1]:1\n"
-    "[rule second]\naction = route out\n[rule third]\naction = route direct\n"
+    "[rule second]\naction = route out\nrate = 10241k\n[rule third]\naction = route direct\n"
     "[upstream out]\ntype = direct\nbind_address = 192.0.2.1\nconnect_timeout = 5s\n"
     "security = tlsv1.2\npeer_name = none\nciphers = A:B\nalpn = h2, http/1.1\n"
     "certificate = /c.pem\nprivate_key = /k.pem\nauthority = /a b.pem\nrevoke = /r.pem\n"

@@ -160,8 +160,17 @@ static const struct {
     {LISTENER "[daemon]\ncontrol_group = a,b\n",
      "p.ini:4: [daemon] control_group: this is no valid value: `a,b` (accepted: none, or a "
      "group's name or number)\n"},
-    {LISTENER "[rule r]\naction = allow\nrate = 0\n",
-     "p.ini:5: [rule r] rate: this key is not available in this version yet\n"},
+    {LISTENER "[rule r]\nrate = 1k\naction = deny\n[rule s]\nrate = 0\naction = deny\n",
+     "p.ini:4: [rule r] rate: a rule that denies lets nothing through (accepted: 0 with `action = "
+     "deny`)\n"},
+    {LISTENER "[rule r]\naction = allow\nrate = 1 M\n",
+     "p.ini:5: [rule r] rate: this is no valid value: `1 M` (accepted: a size such as 64k, 10M, "
+     "1G, "
+     "from 0 to 1024G)\n"},
+    {LISTENER "[rule r]\naction = allow\nrate = 1025G\n",
+     "p.ini:5: [rule r] rate: the size is out of range: `1025G` (accepted: a size such as 64k, "
+     "10M, "
+     "1G, from 0 to 1024G)\n"},
     {LISTENER "queue = 5\nqueue = 5\n",
      "p.ini:4: [listener a] queue: the key was given in line 3 already\n"},
     {LISTENER "queue = 0\nqueue = 5\n",

@@ -42,6 +42,21 @@ Test(config_rule, every_key_sets_its_field)
     config_unref(config);
 }
 
+Test(config_rule, rate_is_of_rules_that_let_through)
+{
+    struct config *config = ini_load(LISTENER "[rule r]\naction = allow\nrate = 64k\n"
+                                              "[rule s]\nrate = 1000\naction = route direct\n"
+                                              "[rule t]\naction = deny\nrate = 0\n"
+                                              "[rule u]\naction = allow\n");
+    const struct config_rule *r = config->rules_in_order;
+
+    cr_assert_eq(r[0].rate, 65536);
+    cr_assert_eq(r[1].rate, 1000);
+    cr_assert_eq(r[2].rate, 0);
+    cr_assert_eq(r[3].rate, 0);
+    config_unref(config);
+}
+
 Test(config_rule, condition_that_is_not_given_and_the_word_any_are_the_same)
 {
     static const char *const files[] = {

@@ -54,7 +54,7 @@ static enum relay_result pump_ready(struct plumbing *p)
 {
     scripted_ready(&p->left);
     scripted_ready(&p->right);
-    return relay_pump(&p->up, &p->tools);
+    return relay_pump(&p->up, &p->tools, NULL);
 }
 
 static void assert_all_arrived(struct plumbing *p)
@@ -181,7 +181,7 @@ Test(relay, the_other_direction_goes_on_after_an_end)
     p->target.input = (const uint8_t *)"late answer";
     p->target.input_length = 11;
     scripted_ready(&p->right);
-    cr_assert_eq(relay_pump(&p->down, &p->tools), RELAY_MOVED);
+    cr_assert_eq(relay_pump(&p->down, &p->tools, NULL), RELAY_MOVED);
     cr_assert_eq(p->client.output_length, 11);
     cr_assert_eq(memcmp(p->client.output, "late answer", 11), 0);
     unplumb(p);
@@ -220,7 +220,7 @@ Test(relay, a_broken_pipe_at_any_write_is_a_failed_write_and_leaves_the_other_di
             result = pump_ready(p);
         cr_assert_eq(result, RELAY_WRITE_FAILED);
         cr_assert(stream_error_is(&p->right.error, ERROR_SYSTEM_WRITE_RESET));
-        cr_assert_eq(relay_pump(&p->down, &p->tools), RELAY_MOVED);
+        cr_assert_eq(relay_pump(&p->down, &p->tools, NULL), RELAY_MOVED);
         cr_assert_eq(p->client.output_length, 3);
         unplumb(p);
     }
@@ -234,5 +234,120 @@ Test(relay, a_failure_while_flushing_is_a_failed_write)
     pump_ready(p);
     p->target.fail_write = p->target.writes + 1;
     cr_assert_eq(pump_ready(p), RELAY_WRITE_FAILED);
+    unplumb(p);
+}
+
+/* ---- with a bucket */
+
+enum { START = 1000000 };
+
+/* Pumps until the end, as the session's timer does: whenever the bucket allows again. Returns the time. */
+static uint64_t pump_held(struct plumbing *p, struct throttle *throttle, unsigned *ret_pumps)
+{
+    uint64_t now = START;
+
+    for (*ret_pumps = 0; p->up.state != RELAY_ENDED; ++*ret_pumps) {
+        size_t before = p->target.output_length, allowed;
+
+        scripted_ready(&p->left);
+        scripted_ready(&p->right);
+        throttle_fill(throttle, now);
+        allowed = throttle_allows(throttle);
+        cr_assert_leq(relay_pump(&p->up, &p->tools, throttle), RELAY_MOVED);
+        cr_assert_leq(p->target.output_length - before, allowed);
+        cr_assert_lt(*ret_pumps, 100000);
+        if (relay_waits_for_throttle(&p->up)) {
+            cr_assert_not(relay_wants_read(&p->up));
+            now = throttle_due(throttle);
+        }
+    }
+    return now;
+}
+
+Test(relay, a_bucket_bounds_what_is_read_and_nothing_is_lost)
+{
+    static const size_t portions[] = {100, 4096, 65536, 0};
+    struct throttle throttle;
+    unsigned pumps;
+
+    for (size_t i = 0; i < sizeof portions / sizeof portions[0]; i++) {
+        struct plumbing *p = plumb(300000);
+        uint64_t ended;
+
+        throttle_init(&throttle, 100000, START);
+        p->client.portion = portions[i];
+        p->client.ends = true;
+        ended = pump_held(p, &throttle, &pumps);
+        assert_all_arrived(p);
+        cr_assert_eq(p->target.ends_seen, 1);
+        cr_assert(ended >= START + 2900 && ended <= START + 3000, "%lu", (unsigned long)ended);
+        unplumb(p);
+    }
+}
+
+Test(relay, an_end_that_is_known_is_not_held_behind_the_last_byte)
+{
+    struct plumbing *p = plumb(2048);
+    struct throttle throttle;
+
+    throttle_init(&throttle, 100, START);
+    p->client.ends = true;
+    scripted_peeks(&p->client);
+    p->left.has_ended = true;
+    scripted_ready(&p->left);
+    cr_assert_eq(relay_pump(&p->up, &p->tools, &throttle), RELAY_MOVED);
+    cr_assert_eq(throttle_allows(&throttle), 0);
+    assert_all_arrived(p);
+    cr_assert_eq(p->up.state, RELAY_ENDED);
+    cr_assert_not(relay_waits_for_throttle(&p->up));
+    unplumb(p);
+}
+
+Test(relay, a_reset_is_not_held_either)
+{
+    struct plumbing *p = plumb(2048);
+    struct throttle throttle;
+
+    throttle_init(&throttle, 100, START);
+    p->client.fail_read = 2;
+    scripted_peeks(&p->client);
+    p->left.has_ended = true;
+    scripted_ready(&p->left);
+    cr_assert_eq(relay_pump(&p->up, &p->tools, &throttle), RELAY_READ_FAILED);
+    cr_assert_eq(p->target.output_length, 2048);
+    cr_assert(stream_error_is(&p->left.error, ERROR_SYSTEM_READ_RESET));
+    unplumb(p);
+}
+
+Test(relay, who_waits_for_the_other_side_does_not_wait_for_its_bucket)
+{
+    struct plumbing *p = plumb(10000);
+    struct throttle throttle;
+
+    throttle_init(&throttle, 1000, START);
+    p->target.takes = 10;
+    scripted_ready(&p->left);
+    relay_pump(&p->up, &p->tools, &throttle);
+    cr_assert(relay_wants_write(&p->up));
+    cr_assert_not(relay_waits_for_throttle(&p->up));
+    p->target.takes = SIZE_MAX;
+    scripted_ready(&p->right);
+    relay_pump(&p->up, &p->tools, &throttle);
+    cr_assert_eq(p->target.output_length, THROTTLE_BURST_MIN);
+    cr_assert(relay_waits_for_throttle(&p->up));
+    unplumb(p);
+}
+
+Test(relay, a_last_word_is_no_longer_than_the_bucket_allows)
+{
+    struct plumbing *p = plumb(10000);
+    struct throttle throttle;
+
+    throttle_init(&throttle, 1000, START);
+    relay_last_word(&p->up, &p->tools, &throttle);
+    cr_assert_eq(p->target.output_length, THROTTLE_BURST_MIN);
+    throttle_fill(&throttle, START + 256);
+    relay_last_word(&p->up, &p->tools, &throttle);
+    cr_assert_eq(p->target.output_length, THROTTLE_BURST_MIN + 256);
     unplumb(p);
 }

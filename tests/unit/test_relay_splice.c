@@ -80,7 +80,7 @@ static void unplumb(struct plumbing *p)
 static enum relay_result pump(struct plumbing *p)
 {
     p->left.ready = p->right.ready = INTEREST_READ | INTEREST_WRITE;
-    return relay_pump(&p->up, &p->tools);
+    return relay_pump(&p->up, &p->tools, NULL);
 }
 
 /* Sends as much as fits, in pieces of `piece`, up to `until`. */
@@ -314,5 +314,28 @@ Test(relay_splice, an_end_behind_an_urgent_byte_does_not_hide_what_stands_betwee
     cr_assert_eq(p->up.state, RELAY_ENDED);
     cr_assert_eq(p->got_length, 12);
     cr_assert_arr_eq(p->got, "beforebehind", 12);
+    unplumb(p);
+}
+
+/* The bucket allows less than a pipeful. */
+Test(relay_splice, a_bucket_bounds_both_gears)
+{
+    struct plumbing *p = plumb(4);
+    struct throttle throttle;
+    bool spliced = false;
+
+    enlarge(p);
+    throttle_init(&throttle, 10 << 20, 1000);
+    for (uint64_t now = 1000; p->got_length < SIZE; now += 10) {
+        feed(p, 1 << 20, SIZE);
+        p->left.ready = p->right.ready = INTEREST_READ | INTEREST_WRITE;
+        throttle_fill(&throttle, now);
+        cr_assert_leq(relay_pump(&p->up, &p->tools, &throttle), RELAY_MOVED);
+        spliced = spliced || p->up.splices;
+        drink(p, SIZE);
+        cr_assert_leq(p->got_length, (1 << 20) + (now - 1000) * (10 << 20) / 1000 + 1);
+    }
+    cr_assert(spliced);
+    cr_assert_eq(memcmp(p->got, p->sent, SIZE), 0);
     unplumb(p);
 }

@@ -51,7 +51,8 @@ static void on_session(struct stream_pair *pair)
     (void)pair;
     if (front.state != PAIR_CONNECTED || back.state != PAIR_CONNECTED)
         return;
-    if (relay_pump(&up, &tools) > RELAY_MOVED || relay_pump(&down, &tools) > RELAY_MOVED) {
+    if (relay_pump(&up, &tools, NULL) > RELAY_MOVED ||
+        relay_pump(&down, &tools, NULL) > RELAY_MOVED) {
         failed = true;
         pair_want(&front, INTEREST_NONE);
         pair_want(&back, INTEREST_NONE);

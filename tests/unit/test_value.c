@@ -148,6 +148,34 @@ Test(value, durations_are_written_in_the_largest_unit_that_says_them_exactly)
     }
 }
 
+static const struct {
+    int64_t size;
+    const char *text;
+} written_sizes[] = {
+    {0, "0"},
+    {1, "1"},
+    {1023, "1023"},
+    {1024, "1k"},
+    {1025, "1025"},
+    {65536, "64k"},
+    {10485760, "10M"},
+    {10486784, "10241k"},
+    {1000000, "1000000"},
+    {1073741824, "1G"},
+    {1099511627776, "1024G"},
+    {INT64_MAX, "9223372036854775807"},
+};
+
+Test(value, sizes_are_written_in_the_largest_unit_that_says_them_exactly)
+{
+    char text[VALUE_SIZE_TEXT_MAX];
+
+    for (size_t i = 0; i < COUNT(written_sizes); i++) {
+        value_size_format(written_sizes[i].size, text);
+        cr_assert_str_eq(text, written_sizes[i].text);
+    }
+}
+
 /* `|` stands between the entries that are found. */
 static const struct {
     const char *text, *entries;
