@@ -352,7 +352,7 @@ def dropped_for_rate(daemon, association):
 
 def test_datagrams_beyond_the_rate_of_their_rule_are_dropped_each_way(pairsocks, associate, keep):
     slow, free = keep(Hearer()), keep(Hearer())
-    daemon = pairsocks(rules=held(1 * KIB, port=slow.port))
+    daemon = pairsocks(rules=held(100, port=slow.port))
     a = associate(daemon)
     for target, passes in ((slow, 3), (free, 10)):  # a bucket of 2 KiB: the third of 1,000 bytes takes more than there is
         for number in range(10):
@@ -368,7 +368,7 @@ def test_datagrams_beyond_the_rate_of_their_rule_are_dropped_each_way(pairsocks,
 
 def test_datagrams_by_one_rule_share_its_rate_and_a_large_one_can_pass(pairsocks, associate, keep):
     targets = [keep(Hearer()) for _ in range(4)]
-    daemon = pairsocks(rules=held(1 * KIB))
+    daemon = pairsocks(rules=held(100))
     a = associate(daemon)
     a.send(targets[0].host, targets[0].port, bytes(8000))
     assert len(targets[0].receive()[0]) == 8000
