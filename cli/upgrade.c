@@ -23,7 +23,7 @@ static int run_upgrade(const struct verb *verb, int argc, char **argv)
 const struct verb verb_upgrade = {
     .name = "upgrade",
     .arguments = "[--json] [--control PATH]",
-    .summary = "have the program started anew and take over, and wait for the result",
+    .summary = "start the program anew, which takes over; wait for the result",
     .options = CONTROL_OPTIONS_JSON,
     .run = run_upgrade,
 };
