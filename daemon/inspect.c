@@ -78,7 +78,8 @@ static struct session_facts *join(const struct inspect_order *order, struct insp
         return NULL;
     count = 0;
     for (unsigned i = 0; i < part_count; i++) {
-        memcpy(sessions + count, parts[i]->sessions, parts[i]->count * sizeof *sessions);
+        if (parts[i]->count)
+            memcpy(sessions + count, parts[i]->sessions, parts[i]->count * sizeof *sessions);
         count += parts[i]->count;
     }
     qsort(sessions, count, sizeof *sessions, by_age);

@@ -50,6 +50,24 @@ def lives(client, peer):
     assert peer.read(5) == b"still"
 
 
+# --- reload
+
+
+def test_reloads_under_load_lose_no_connection(machine, serving, load, session):
+    text = serving()
+    client, peer = session()
+    before = life(machine)
+    with load() as clients:
+        for queue in (100, 200, 300):
+            clients.wait_for_more(40)
+            machine.write("/etc/pairsocks/pairsocks.ini", f"{text}\nqueue = {queue}\n")
+            machine.run("systemctl", "reload", UNIT)
+        clients.wait_for_more(40)
+    assert clients.failures == []
+    assert life(machine) == before and len(entries(machine, PAIRSOCKS_EVENT="reloaded")) == 3
+    lives(client, peer)
+
+
 # --- upgrade
 
 
