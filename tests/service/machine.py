@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tempfile
 
+import pytest
+
 from harness import wait
 from harness.daemon import BINARY
 from harness.netns import Namespace
@@ -93,8 +95,14 @@ class Machine:
         """A command inside, with what it wrote."""
         done = subprocess.run([*self.prefix, *map(str, command)], capture_output=True, text=True, timeout=wait.seconds(timeout),
                               **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}))  # fmt: skip
-        assert not check or done.returncode == 0, f"{command}: {done.returncode}: {done.stdout}{done.stderr}"
+        if check and done.returncode:
+            pytest.fail(f"{command}: {done.returncode}: {done.stdout}{done.stderr}{self.last_words()}")
         return done
+
+    def last_words(self):
+        """What the journal has of all units, also what is still on its way."""
+        self.run("journalctl", "--sync", check=False)
+        return "\n" + self.run("journalctl", "-n", "40", "--no-pager", "-o", "short-precise", check=False).stdout
 
     def start(self, *command):
         """A command inside that goes on meanwhile."""
