@@ -6,8 +6,10 @@ PAIRSOCKS_SANITIZED=1: leaves out what measures memory or CPU.
 
 import contextlib
 import os
+import pathlib
 import shutil
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(__file__))
@@ -32,6 +34,14 @@ def pytest_collection_modifyitems(config, items):
         item.add_marker(pytest.mark.timeout(wait.seconds(bound)), append=False)
         if wait.SANITIZED and item.get_closest_marker("figures"):
             item.add_marker(pytest.mark.skip(reason="figures mean nothing under a sanitizer"))
+
+
+@pytest.fixture
+def folder():
+    """A short path: sockets have no room for long ones."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="ps"))
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import termios
 import threading
 
@@ -34,13 +33,6 @@ def call(*arguments, control=None, prefix=(), environment=None):
                           timeout=wait.seconds(20), env={**os.environ, **more, **(environment or {})})  # fmt: skip
     assert not REPORT.search(done.stderr), done.stderr
     return done
-
-
-@pytest.fixture
-def folder():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="ps"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture

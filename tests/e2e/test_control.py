@@ -2,13 +2,10 @@
 
 import grp
 import os
-import pathlib
 import pwd
-import shutil
 import signal
 import socket
 import stat
-import tempfile
 
 import pytest
 
@@ -19,14 +16,6 @@ from harness.socks import Client
 from harness.targets import Echo, Listener, Refusing
 
 NOBODY = pwd.getpwnam("nobody")
-
-
-@pytest.fixture
-def folder():
-    """A short path: sockets have no room for long ones."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="ps"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture
