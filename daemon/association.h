@@ -75,4 +75,7 @@ void association_look(struct association *association);
 
 const struct association_counts *association_counts(const struct association *association);
 
+/* At the end, before the counts are told: adds what ICMP has said and no turn of the loop has read. */
+void association_count_last(struct association *association);
+
 #endif

@@ -364,6 +364,13 @@ static void count_errors(struct side_socket *side, bool at_least_one)
     side->association->counts.icmp_errors += count == 0 && at_least_one ? 1 : count;
 }
 
+void association_count_last(struct association *a)
+{
+    for (enum side i = 0; i < SIDES; i++)
+        if (a->sides[i].fd >= 0)
+            count_errors(&a->sides[i], false);
+}
+
 void association_on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct side_socket *side = (struct side_socket *)((char *)w - offsetof(struct side_socket, io));

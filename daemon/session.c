@@ -129,6 +129,8 @@ static void session_free(struct session *s)
 {
     struct worker *worker = s->worker;
 
+    if (s->association)
+        association_count_last(s->association);
     if (!is_counted(&s->error))
         session_log(s);
     session_count_ended(s);
