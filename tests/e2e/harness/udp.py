@@ -43,6 +43,20 @@ def udp_socket(host="127.0.0.1", port=0, patience=10):
     return sock
 
 
+def unread(address):
+    """Bytes that wait at the socket of this address, whoever has it."""
+    host, port = address[:2]
+    name = "udp6" if ":" in host else "udp"
+    with open(f"/proc/net/{name}") as table:
+        lines = [line.split() for line in table][1:]
+    return sum(int(line[4].partition(":")[2], 16) for line in lines if int(line[1].rpartition(":")[2], 16) == port)
+
+
+def wait_until_read(address):
+    """All that was sent there so far has been looked at, or is about to be before anything else is."""
+    wait.until(lambda: not unread(address), lambda: f"{unread(address)} bytes not read at {address}")
+
+
 class Association:
     """An association of a client that has greeted already; `relay` is where its datagrams go."""
 
