@@ -134,7 +134,7 @@ static void session_free(struct session *s)
     if (!is_counted(&s->error))
         session_log(s);
     session_count_ended(s);
-    ev_timer_stop(worker->loop, &s->timer);
+    wheel_clear(&s->deadline);
     relay_release(&s->up, &worker->tools);
     relay_release(&s->down, &worker->tools);
     (s->reset_client ? pair_reset : pair_close)(&s->client);
@@ -188,16 +188,13 @@ static enum interest target_interest(const struct session *s)
            (relay_wants_write(&s->up) ? INTEREST_WRITE : 0);
 }
 
-static void arm_timer(struct session *s)
+static void set_deadline(struct session *s)
 {
     uint64_t due = session_next_look(s);
 
-    if (ev_is_active(&s->timer) && s->timer_due <= due)
-        return; /* it fires early and looks again: cheaper than moving it each time */
-    s->timer_due = due;
-    ev_timer_stop(s->worker->loop, &s->timer);
-    ev_timer_set(&s->timer, due > session_now(s) ? (double)(due - session_now(s)) / 1000. : 0., 0.);
-    ev_timer_start(s->worker->loop, &s->timer);
+    if (wheel_is_set(&s->deadline) && s->deadline.due <= due)
+        return; /* it comes early and looks again: cheaper than moving it each time */
+    deadlines_set(&s->worker->deadlines, &s->deadline, due);
 }
 
 static void finish_step(struct session *s)
@@ -209,12 +206,12 @@ static void finish_step(struct session *s)
     pair_want(&s->client, client_interest(s));
     if (s->target.state == PAIR_CONNECTED || s->target.state == PAIR_ERROR)
         pair_want(&s->target, target_interest(s));
-    arm_timer(s);
+    set_deadline(s);
 }
 
 void session_look_again(struct session *s)
 {
-    arm_timer(s);
+    set_deadline(s);
 }
 
 void session_run(struct session *s)
@@ -233,12 +230,10 @@ static void on_target(struct stream_pair *pair)
     session_run(SESSION_OF(pair, target));
 }
 
-static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+void session_due(struct wheel_entry *deadline)
 {
-    struct session *s = SESSION_OF(w, timer);
+    struct session *s = SESSION_OF(deadline, deadline);
 
-    (void)loop;
-    (void)revents;
     session_look(s);
     session_run(s);
 }
@@ -273,7 +268,6 @@ static struct session *session_new(struct worker *worker, const struct snapshot_
     pair_init(&s->target, worker->loop, on_target);
     pair_use_poller(&s->client, worker->poller);
     pair_use_poller(&s->target, worker->poller);
-    ev_init(&s->timer, on_timer);
     list_add(&worker->sessions, s);
     return s;
 }

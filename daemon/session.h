@@ -1,6 +1,6 @@
 /* session.h - one client, from accept to the log line: handshake, dial, reply, relay. A session
  * belongs to one worker and frees itself. The worker starts it; after that only events of its
- * two pairs and its timer drive it. */
+ * two pairs and its deadline drive it. */
 #ifndef PAIRSOCKS_SESSION_H
 #define PAIRSOCKS_SESSION_H
 
@@ -48,8 +48,7 @@ struct session {
     struct dial_path *path;          /* of what came of that: the servers on the way; owned */
     struct association *association; /* of a UDP ASSOCIATE; owned */
     char *user;                      /* owned; a verified identity as rules write it, or NULL */
-    ev_timer timer;
-    uint64_t timer_due; /* ms; what the timer is set to */
+    struct wheel_entry deadline;     /* when it is looked at; in the worker's wheel */
     uint64_t id;
     uint64_t started, dialed, resolved, replied; /* ms; 0 = not yet, or not needed */
     uint64_t active;                             /* ms; when anything last moved */
@@ -84,6 +83,9 @@ struct session {
 /* Takes over an accepted descriptor, whose place in the limits is reserved. */
 void session_start(struct worker *worker, const struct snapshot_listener *listener, int fd,
                    const struct ip_endpoint *peer);
+
+/* Its deadline has come. As deadlines.due. */
+void session_due(struct wheel_entry *deadline);
 
 /* The session whose place this is had to leave the queue: it ends. */
 void session_evict(struct queue_entry *place);

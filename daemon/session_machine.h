@@ -34,7 +34,7 @@ bool session_step_refusing(struct session *s);
 bool session_step_associated(struct session *s);
 
 /* Goes as far as it can, and arms what it waits for; it may be freed then. After something that has
- * come from elsewhere than its pairs and its timer. */
+ * come from elsewhere than its pairs and its deadline. */
 void session_run(struct session *s);
 
 /* Something that has come from elsewhere has brought session_next_look() forward. */

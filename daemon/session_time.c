@@ -1,4 +1,4 @@
-/* session_time.c - the deadlines of a session: stored times, looked at when its one timer fires. */
+/* session_time.c - the deadlines of a session: stored times, looked at when the earliest comes. */
 #include "daemon/session_machine.h"
 
 /* How long a refused client may take to read its refusal. */
@@ -204,7 +204,7 @@ static void expire_dialing(struct session *s)
         pair_expire(&s->target);
 }
 
-/* The timer has fired: what is due now? Often nothing, because something moved since it was set. */
+/* What is due now? Often nothing, because something moved since the deadline was set. */
 void session_look(struct session *s)
 {
     const struct config_listener *config = s->listener->config;

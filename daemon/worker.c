@@ -382,6 +382,7 @@ static bool worker_init(struct worker *worker, const struct config *config)
     worker->resolver = resolver_new(worker->loop, &options);
     if (!worker->resolver)
         return false;
+    deadlines_init(&worker->deadlines, worker->loop, &worker->now, session_due);
     ev_async_init(&worker->wake, on_wake);
     worker->wake.data = worker;
     ev_async_start(worker->loop, &worker->wake);
@@ -479,6 +480,7 @@ static void worker_done(struct worker *worker)
         listener_close(&wl->listener);
         free(wl);
     }
+    deadlines_done(&worker->deadlines);
     worker_plan_free(atomic_load(&worker->plan));
     snapshot_unref(worker->snapshot);
     queue_inbox_done(&worker->evicted);

@@ -5,6 +5,7 @@
 #define PAIRSOCKS_WORKER_H
 
 #include "daemon/counters.h"
+#include "daemon/deadlines.h"
 #include "daemon/inspect_order.h"
 #include "daemon/login_cache.h"
 #include "daemon/password_pool.h"
@@ -74,6 +75,7 @@ struct worker {
     struct ip_address
         source; /* of a connection to the address that was judged last: read at once */
     struct session_list sessions;
+    struct deadlines deadlines;    /* of the sessions */
     struct queue_inbox evicted;    /* sessions of ours that must leave a queue */
     struct password_inbox checked; /* passwords of our sessions */
     struct inspect_inbox letters;  /* what the control plane wants to know */
