@@ -98,7 +98,7 @@ TLS = Suite([
 # ---- what else a connection may cost: rules, the guard and the json log; a password
 
 POLICY = Suite([
-    Kind("connect", "connect", 10000, 64, ("pairsocksd", "plain"),
+    Kind("connect", "connect", 10000, 64, ("pairsocksd", "plain", "floor"),
          [Row("new SOCKS5 connection with 1,000 rules, guard and json log; 64 at a time", "us", 1e3,
               RatioTo(1.12, "plain"))]),
 ], peers.POLICY)
@@ -106,7 +106,7 @@ POLICY = Suite([
 # danted has no memory of logins, so its user has the cheapest hash of crypt(3) that is still in use (md5crypt); ours has
 # the one that `pairsocks passwd` makes.
 AUTH = Suite([
-    Kind("connect", "connect", 10000, 64, ("pairsocksd", "danted"),
+    Kind("connect", "connect", 10000, 64, ("pairsocksd", "danted", "floor"),
          [Row("new SOCKS5 connection with a password that is remembered; 64 at a time", "us", 1e3,
               RatioTo(0.60, "danted"))]),
 ], peers.AUTH)
@@ -134,7 +134,7 @@ IDLE = Suite([
 
 # ---- two workers. With more than one CPU for proxy and clients together all may run on all of them.
 
-PAIR = ("pairsocksd", "one worker")
+PAIR = ("pairsocksd", "one worker", "floor")
 
 
 def shares(what, *keys):
@@ -156,7 +156,7 @@ WORKERS = Suite([
           *shares("exchanges", "cpu_share", "session_share"), futex("exchanges")], measure="cost_of_workers"),
     Kind("down", "down", 2400 * MB, 64, PAIR,
          [Row("GB down, 64 streams, two workers", "CPU s", 1.0, RatioTo(1.10, "one worker"))],
-         measure="cost_of_workers"),
+         measure="cost_of_workers", gear="splice"),
 ], peers.WORKERS, spread=True)
 
 # ---- latency at equal load

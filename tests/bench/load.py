@@ -39,7 +39,7 @@ def clients(bench, proxy, load, count, connections, target_port=None, more=(), u
     """Clients that are set up and wait for the word; at the end they are told to end all connections in order."""
     command = [bench.load, load, str(proxy.port), str(target_port or bench.target_port), str(count), str(connections),
                str(bench.args.limit), *([] if proxy.peer.socks else ["--direct"]), *more]
-    if bench.suite.table is peers.AUTH:
+    if proxy.peer.asks:
         command += ["--login", *peers.LOGIN]
     if bench.suite.table is peers.TLS:
         command += ["--tls", bench.certificate, *(["--cut"] if proxy.peer.cuts else [])]

@@ -16,11 +16,12 @@ TLS_SUITE = "TLS_AES_128_GCM_SHA256"
 class Peer:
     """`program` is looked for in PATH; None: it is pairsocksd; a name of programs.PROGRAMS with `is_ours`: built here.
     `config(proxy, port, target)` writes its files and returns its command line. `socks`: clients speak SOCKS to it.
-    `cuts`: it ends a TLS connection without a close_notify."""
+    `cuts`: it ends a TLS connection without a close_notify. `asks`: for a password."""
 
-    def __init__(self, config, program=None, package=None, socks=True, cuts=False, is_ours=False, is_root=False):
+    def __init__(self, config, program=None, package=None, socks=True, cuts=False, is_ours=False, is_root=False,
+                 asks=False):
         self.config, self.program, self.package = config, program, package
-        self.socks, self.cuts, self.is_ours, self.is_root = socks, cuts, is_ours, is_root
+        self.socks, self.cuts, self.is_ours, self.is_root, self.asks = socks, cuts, is_ours, is_root, asks
 
 
 def config_pairsocksd(proxy, port, target, daemon="", listener="", rules="", workers=1):
@@ -253,13 +254,15 @@ def config_uring(proxy, port, target):
     return [proxy.binary, str(port)]
 
 
+FLOOR = Peer(config_floor, "floor", is_ours=True)
+
 PLAIN = {
     "pairsocksd": Peer(config_pairsocksd),
     "microsocks": Peer(config_microsocks, "microsocks", "microsocks"),
     "danted": Peer(config_danted, "danted", "dante-server"),
     "haproxy": Peer(config_haproxy, "haproxy", "haproxy", socks=False),
     "haproxy-splice": Peer(config_haproxy_splice, "haproxy", "haproxy", socks=False),
-    "floor": Peer(config_floor, "floor", is_ours=True),
+    "floor": FLOOR,
 }
 TLS = {
     "pairsocksd": Peer(config_pairsocksd_tls, socks=False),
@@ -269,11 +272,11 @@ TLS = {
     "stunnel": Peer(config_stunnel_tls, "stunnel4", "stunnel4", socks=False),
     "floor": Peer(config_floor_tls, "tls_floor", socks=False, is_ours=True),
 }
-POLICY = {"pairsocksd": Peer(config_policy), "plain": Peer(config_pairsocksd)}
-AUTH = {"pairsocksd": Peer(config_pairsocksd_auth),
-        "danted": Peer(config_danted_auth, "danted", "dante-server", is_root=True)}
+POLICY = {"pairsocksd": Peer(config_policy), "plain": Peer(config_pairsocksd), "floor": FLOOR}
+AUTH = {"pairsocksd": Peer(config_pairsocksd_auth, asks=True),
+        "danted": Peer(config_danted_auth, "danted", "dante-server", is_root=True, asks=True), "floor": FLOOR}
 UDP = {"pairsocksd": Peer(config_pairsocksd), "danted": Peer(config_danted_udp, "danted", "dante-server")}
-WORKERS = {"pairsocksd": Peer(config_two_workers), "one worker": Peer(config_pairsocksd)}
+WORKERS = {"pairsocksd": Peer(config_two_workers), "one worker": Peer(config_pairsocksd), "floor": FLOOR}
 LATENCY = {**PLAIN, "haproxy": Peer(config_haproxy_side, "haproxy", "haproxy", socks=False)}
 RATE = {"pairsocksd": Peer(config_rate)}
 EXPERIMENTS = {

@@ -17,7 +17,7 @@ def describe(bench):
     print("- " + "; ".join(f"{name} {bench.version(name)}" for name in args.proxies))
     if FLOOR in args.proxies and suite.table is not peers.TLS:
         print("- floor: a bare epoll relay without timers, checks, log or limits (floor.c), splicing where bytes are "
-              "counted and copying elsewhere")
+              "counted and copying elsewhere" + ("; it asks for no password" if suite.table is peers.AUTH else ""))
     elif FLOOR in args.proxies:
         print("- floor: wolfSSL and two sockets in a bare epoll relay (floor.c)")
     if suite.table is peers.TLS:
