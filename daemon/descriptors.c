@@ -21,7 +21,9 @@ enum {
     FILES_AN_ATTEMPT = 1
 };
 
-enum { PIPES_MAX = 64, FILES_FOR_A_PIPE = 64 };
+/* Who is slower than what it gets keeps a pipe: so there are as many as an unprivileged user may have of their
+ * size (pipe-user-pages-soft of pipe(7)), where there are descriptors for them. */
+enum { PIPES_MAX = 256, ATTEMPTS_MAX = 64, FILES_FOR_ONE = 64 };
 
 static uint64_t raise_file_limit(const struct config *config)
 {
@@ -39,13 +41,13 @@ static uint64_t raise_file_limit(const struct config *config)
     return limit.rlim_cur;
 }
 
-/* A small part of the descriptors goes into pipes, and as many into attempts beside the first of a
- * connection: a worker without them copies, and tries one address at a time. */
-static unsigned pipes_a_worker(uint64_t files, unsigned workers)
+/* A small part of the descriptors goes into pipes, and into attempts beside the first of a connection: a worker
+ * without them copies, and tries one address at a time. How many of `max` in all a worker gets. */
+static unsigned a_workers_part(uint64_t files, unsigned max, unsigned workers)
 {
-    uint64_t pipes = files / FILES_FOR_A_PIPE / workers;
+    uint64_t allowed = files / FILES_FOR_ONE;
 
-    return pipes < PIPES_MAX ? (unsigned)pipes : PIPES_MAX;
+    return (unsigned)((allowed < max ? allowed : max) / workers);
 }
 
 static uint64_t files_allowed(void)
@@ -57,11 +59,11 @@ static uint64_t files_allowed(void)
 
 void descriptors_divide(struct workers *workers, const struct config *config)
 {
-    unsigned pipes = pipes_a_worker(raise_file_limit(config), workers->count);
+    uint64_t files = raise_file_limit(config);
 
     for (unsigned i = 0; i < workers->count; i++) {
-        workers->worker[i].pipes.max = pipes;
-        workers->worker[i].attempts.max = pipes;
+        workers->worker[i].pipes.max = a_workers_part(files, PIPES_MAX, workers->count);
+        workers->worker[i].attempts.max = a_workers_part(files, ATTEMPTS_MAX, workers->count);
     }
     limit_init(&workers->sessions, 0);
 }
@@ -86,8 +88,8 @@ void descriptors_bound_sessions(struct workers *workers, const struct config *co
                                 unsigned addresses)
 {
     uint64_t files = files_allowed(), wanted = 0, before = atomic_load(&workers->sessions.max);
-    uint64_t a_worker = FILES_A_WORKER +
-                        (FILES_A_PIPE + FILES_AN_ATTEMPT) * (uint64_t)workers->worker[0].pipes.max +
+    uint64_t a_worker = FILES_A_WORKER + FILES_A_PIPE * (uint64_t)workers->worker[0].pipes.max +
+                        FILES_AN_ATTEMPT * (uint64_t)workers->worker[0].attempts.max +
                         FILES_A_LISTENER * (uint64_t)addresses;
     uint64_t allowed =
         limit_sessions_for_files(files, FILES_FIXED + files_for_checks(config) +

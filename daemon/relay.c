@@ -5,8 +5,8 @@
 /* Reads of one turn: a greedy stream gives way to others after a quarter of a MiB. */
 enum { READS_A_TURN = 4, SLOW_READ = BUFFER_MEDIUM, LAST_READS = 64 };
 
-/* Into splicing after so many reads in a row that filled the scratch buffer; back to copying
- * after so many turns in a row that moved less than a read would. */
+/* Into splicing after so many reads that filled the scratch buffer, with one in each turn; back to
+ * copying after so many turns in a row that moved less than a read would. */
 enum { FULL_READS = 8, SPLICES_A_TURN = 2, SMALL_SPLICE = BUFFER_MEDIUM, SMALL_SPLICES = 8 };
 
 static enum relay_result flush_buffer(struct relay_direction *d, const struct relay_tools *tools)
@@ -162,9 +162,10 @@ static enum relay_result copy_turn(struct relay_direction *d, const struct relay
             return RELAY_MOVED;
         }
         count_read(d, throttle, n);
-        if (n < size)
-            d->full_reads = 0;
-        else if (size == whole) /* a smaller one says nothing about what would have come */
+        if (n < size && i == 0)
+            d->full_reads = 0; /* a short one behind full ones is only their end */
+        else if (n == size &&
+                 size == whole) /* a smaller one says nothing about what would have come */
             d->full_reads++;
         result = forward(d, tools, n);
         if (result == RELAY_WRITE_FAILED || n < size)
@@ -207,10 +208,8 @@ static enum relay_result splice_turn(struct relay_direction *d, const struct rel
         enum relay_result moved;
         size_t n = 0;
 
-        if (!pipe) {
-            d->splices = false;
+        if (!pipe) /* this time */
             return copy_turn(d, tools, throttle, result);
-        }
         moved = splice_once(d, tools, throttle, pipe, &n);
         if (moved == RELAY_IDLE && i == 0 && was_ready) {
             /* The descriptor is readable but cannot be spliced: an urgent byte stands first

@@ -41,7 +41,7 @@ struct relay_direction {
     int64_t bytes;          /* written to `to` */
     uint8_t state;          /* enum relay_state */
     bool splices;           /* the gear */
-    uint8_t full_reads;     /* in a row, while it copies */
+    uint8_t full_reads;     /* with one in each turn, while it copies */
     uint8_t small_splices;  /* in a row, while it splices */
     bool small_reads;       /* `to` is slow: read less at a time, so that less has to wait */
     bool is_held;           /* its bucket was empty when it was pumped last */

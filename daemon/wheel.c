@@ -2,7 +2,6 @@
  * level are due before all of the next one, and when those bits of the time change, everything below is due. */
 #include "daemon/wheel.h"
 
-
 static void push(struct wheel_entry **list, struct wheel_entry *entry)
 {
     entry->next = *list;

@@ -111,12 +111,12 @@ static void drink(struct plumbing *p, size_t appetite)
 }
 
 /* Room for many reads in a row that fill the scratch buffer. */
-static void enlarge(struct plumbing *p)
+static void enlarge(int fd)
 {
     int size = 4 << 20;
 
-    cr_assert_eq(setsockopt(p->source, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
-    setsockopt(p->source, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
 }
 
 static void carry_all(struct plumbing *p, size_t appetite)
@@ -138,7 +138,7 @@ Test(relay_splice, a_busy_direction_splices_and_every_byte_arrives)
 {
     struct plumbing *p = plumb(4);
 
-    enlarge(p);
+    enlarge(p->source);
     carry_all(p, SIZE_MAX);
     unplumb(p);
 }
@@ -154,7 +154,7 @@ Test(relay_splice, without_pipes_it_copies)
 
 static void start_splicing(struct plumbing *p)
 {
-    enlarge(p);
+    enlarge(p->source);
     while (!p->up.splices) {
         feed(p, 1 << 20, SIZE / 2);
         pump(p);
@@ -273,9 +273,41 @@ Test(relay_splice, a_second_direction_copies_when_the_only_pipe_is_lent)
     cr_assert_eq(pump(p), RELAY_MOVED);
     drink(p, SIZE_MAX);
     cr_assert_eq(p->got_length, 1000);
-    cr_assert(!p->up.splices);
+    cr_assert(p->up.splices); /* this time only */
     pipe_pool_give_back(&p->pipes, lent);
+    memset(p->tools.scratch, 'x', RELAY_SCRATCH);
+    feed(p, 1000, 2000);
+    cr_assert_eq(pump(p), RELAY_MOVED);
+    cr_assert_eq(p->tools.scratch[0], 'x');
+    drink(p, SIZE_MAX);
+    cr_assert_eq(p->got_length, 2000);
     unplumb(p);
+}
+
+/* After how many turns with `n` bytes each it splices; 0: never. */
+static unsigned turns_to_splice(size_t n)
+{
+    struct plumbing *p = plumb(1);
+    unsigned turns = 0;
+
+    enlarge(p->source);
+    enlarge(p->right.tcp.fd);
+    while (!p->up.splices && ++turns < 30) {
+        feed(p, n, turns * n);
+        cr_assert_eq(p->sent_length, turns * n);
+        cr_assert_eq(pump(p), RELAY_MOVED);
+        drink(p, SIZE_MAX);
+        cr_assert_eq(p->got_length, turns * n);
+    }
+    unplumb(p);
+    return turns < 30 ? turns : 0;
+}
+
+Test(relay_splice, what_comes_in_large_portions_is_a_busy_direction_too)
+{
+    cr_assert_eq(turns_to_splice(3 * RELAY_SCRATCH - 1), 4);
+    cr_assert_eq(turns_to_splice(RELAY_SCRATCH + 1), 8);
+    cr_assert_eq(turns_to_splice(RELAY_SCRATCH - 1), 0);
 }
 
 /* Puts a connection that can carry urgent bytes in place of the left one. */
@@ -324,7 +356,7 @@ Test(relay_splice, a_bucket_bounds_both_gears)
     struct throttle throttle;
     bool spliced = false;
 
-    enlarge(p);
+    enlarge(p->source);
     throttle_init(&throttle, 10 << 20, 1000);
     for (uint64_t now = 1000; p->got_length < SIZE; now += 10) {
         feed(p, 1 << 20, SIZE);
