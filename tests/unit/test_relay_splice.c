@@ -297,7 +297,7 @@ static unsigned turns_to_splice(size_t n)
         cr_assert_eq(p->sent_length, turns * n);
         cr_assert_eq(pump(p), RELAY_MOVED);
         drink(p, SIZE_MAX);
-        cr_assert_eq(p->got_length, turns * n);
+        cr_assert(p->up.splices || p->got_length == turns * n);
     }
     unplumb(p);
     return turns < 30 ? turns : 0;
