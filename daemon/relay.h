@@ -23,8 +23,9 @@ struct relay_tools {
     uint8_t *scratch;        /* RELAY_SCRATCH bytes */
 };
 
-/* Four full TLS records; whatever was read and not written finds a place in one block. */
-#define RELAY_SCRATCH (64 * 1024)
+/* A little less than four full TLS records, so that they fit into one packet of the loopback interface: a tail would
+ * be a packet of its own each time. Whatever was read and not written finds a place in one block. */
+#define RELAY_SCRATCH (64 * 1024 - 256)
 _Static_assert(RELAY_SCRATCH <= BUFFER_LARGE, "a block holds what the scratch does");
 
 enum relay_state {

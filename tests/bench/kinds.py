@@ -113,10 +113,10 @@ AUTH = Suite([
 
 # danted has no batches, and needs an address of its own to answer from.
 UDP = Suite([
-    Kind("burst", "burst", 400000, 16, ("pairsocksd", "danted"),
+    Kind("burst", "burst", 400000, 16, ("pairsocksd", "danted", "floor"),
          [Row("UDP datagram of 1,200 bytes, 16 associations with 16 under way each", "us", 1e3,
               RatioTo(0.70, "danted"))]),
-    Kind("single", "single", 400000, 64, ("pairsocksd", "danted"),
+    Kind("single", "single", 400000, 64, ("pairsocksd", "danted", "floor"),
          [Row("UDP datagram of 1,200 bytes, 64 associations with one under way each", "us", 1e3,
               RatioTo(0.70, "danted"))]),
 ], peers.UDP, program="udp_load")

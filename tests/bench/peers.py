@@ -245,6 +245,10 @@ def config_floor_tls(proxy, port, target):
             proxy.bench.certificate, proxy.bench.key, TLS_SUITE]
 
 
+def config_floor_udp(proxy, port, target):
+    return [proxy.binary, str(port)]
+
+
 def config_gear(gear):
     """An experiment: always this gear, whatever the kind of work."""
     return lambda proxy, port, target: [proxy.binary, str(port), "--gear", gear]
@@ -275,7 +279,8 @@ TLS = {
 POLICY = {"pairsocksd": Peer(config_policy), "plain": Peer(config_pairsocksd), "floor": FLOOR}
 AUTH = {"pairsocksd": Peer(config_pairsocksd_auth, asks=True),
         "danted": Peer(config_danted_auth, "danted", "dante-server", is_root=True, asks=True), "floor": FLOOR}
-UDP = {"pairsocksd": Peer(config_pairsocksd), "danted": Peer(config_danted_udp, "danted", "dante-server")}
+UDP = {"pairsocksd": Peer(config_pairsocksd), "danted": Peer(config_danted_udp, "danted", "dante-server"),
+       "floor": Peer(config_floor_udp, "floor_udp", is_ours=True)}
 WORKERS = {"pairsocksd": Peer(config_two_workers), "one worker": Peer(config_pairsocksd), "floor": FLOOR}
 LATENCY = {**PLAIN, "haproxy": Peer(config_haproxy_side, "haproxy", "haproxy", socks=False)}
 RATE = {"pairsocksd": Peer(config_rate)}

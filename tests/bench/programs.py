@@ -19,6 +19,7 @@ PROGRAMS = {
     "udp_load": (("udp_load.c", "wire.c"), (), None, ""),
     "floor": (("floor.c", "floor_gears.c"), (), None, ""),
     "tls_floor": (("floor.c", "floor_gears.c", "floor_tls.c"), (), "wolfssl", "(./dev deps, or --proxies without it)"),
+    "floor_udp": (("floor_udp.c", "wire.c"), (), None, ""),
     "experiments": (("floor.c", "floor_gears.c", "floor_zerocopy.c", "floor_sockmap.c"), (), None, ""),
     "uring": (("uring.c",), (), None, ""),
     "kernel": (("kernel.c",), (), None, ""),

@@ -15,7 +15,9 @@ def describe(bench):
     suite, args = bench.suite, bench.args
     print(f"- machine: {machine.describe()}")
     print("- " + "; ".join(f"{name} {bench.version(name)}" for name in args.proxies))
-    if FLOOR in args.proxies and suite.table is not peers.TLS:
+    if FLOOR in args.proxies and suite.table is peers.UDP:
+        print("- floor: a bare relay of datagrams without timers, checks, log or limits (floor_udp.c)")
+    elif FLOOR in args.proxies and suite.table is not peers.TLS:
         print("- floor: a bare epoll relay without timers, checks, log or limits (floor.c), splicing where bytes are "
               "counted and copying elsewhere" + ("; it asks for no password" if suite.table is peers.AUTH else ""))
     elif FLOOR in args.proxies:

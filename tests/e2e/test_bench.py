@@ -1,6 +1,7 @@
 """The benchmark's own parts: its bare relay and the experiments carry every byte and each end, a run makes a table, and a
 goal can be missed. Nothing is measured here."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -15,6 +16,7 @@ from harness.daemon import BINARY, ROOT
 from harness.dns import free_port
 from harness.socks import Client, request5
 from harness.targets import Sink, Source
+from harness.udp import Association, Echo, udp_socket
 from harness.wire import Wire
 
 BENCH = ROOT / "tests" / "bench"
@@ -133,6 +135,22 @@ def test_the_bare_relay_terminates_tls(relay, keep):
             if sent:
                 wire.finish()
             assert digest(wire.read_to_end()) == digest(wanted)
+
+
+def is_free(address):
+    with contextlib.suppress(OSError), udp_socket(*address):
+        return True
+    return False
+
+
+def test_the_bare_relay_passes_datagrams(relay, keep):
+    client, echo = keep(Client.open(("127.0.0.1", relay("floor_udp")))), keep(Echo())
+    client.greet5()
+    a = keep(Association(client))
+    for i in range(100):
+        a.exchange(echo, b"%d" % i * 200)
+    client.close()
+    wait.until(lambda: is_free(a.relay), "the association's end")
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a run needs two CPUs")
