@@ -143,8 +143,9 @@ def test_status_says_what_is_served(served, keep):
     waiting = keep(Client.open(daemon.address()))
     with Client.open(daemon.address(listener="other")) as denied:
         denied.expect_closed()
-    status = wait.until(lambda: (s := daemon.control.ask("status"))["sessions"] == 1 and s, "the session to be counted")
-    assert status["state"] == "serving" and status["pid"] == daemon.pid and status["workers"] == 2
+    # it enters the queue a moment after it is counted
+    status = wait.until(lambda: (s := daemon.control.ask("status"))["listeners"][0]["queue"] == 1 and s, "the client to be queued")
+    assert status["sessions"] == 1 and status["state"] == "serving" and status["pid"] == daemon.pid and status["workers"] == 2
     assert status["file"] == str(daemon.ini) and status["started"] <= status["loaded"]
     main, other = status["listeners"]
     assert main["name"] == "main" and main["addresses"] == ["%s:%d" % daemon.address()]
