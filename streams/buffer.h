@@ -11,8 +11,8 @@
 /* The sizes of blocks. A buffer that asks for more than the largest gets none. */
 #define BUFFER_SMALL (4 * 1024)
 #define BUFFER_MEDIUM (16 * 1024)
-/* Four full TLS records, and what TLS adds to each. */
-#define BUFFER_LARGE (64 * 1024 + 512)
+/* Four full TLS records, what TLS adds to each, and some short ones behind them. */
+#define BUFFER_LARGE (66 * 1024)
 
 enum { BUFFER_CLASSES = 3 };
 

@@ -15,9 +15,16 @@
 #include <string.h>
 
 /* WRITE_PIECE: so much is encrypted before the layer below is called. READS_STOP: what waits to be
- * written keeps us from reading, for reading may add answers to it (KeyUpdate). FILLS_A_READ: how
- * often one read asks the layer below, when nothing that it gives makes a byte for the reader. */
-enum { WRITE_PIECE = 64 * 1024, READS_STOP = 56 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
+ * written keeps us from reading, for reading may add answers to it (KeyUpdate); a piece alone does
+ * not, or two ends that have both written one would wait for each other. FILLS_A_READ: how often
+ * one read asks the layer below, when nothing that it gives makes a byte for the reader. */
+enum { WRITE_PIECE = 64 * 1024, READS_STOP = 65 * 1024, FILLS_A_READ = 8, ALERT_FATAL = 2 };
+
+/* Of the stream in a record, and what TLS adds to it, both at most (RFC 8446, 5.2; RFC 5246, 6.2.3). */
+enum { RECORD_HOLDS = 16 * 1024, RECORD_ADDS = 64 };
+_Static_assert(WRITE_PIECE + WRITE_PIECE / RECORD_HOLDS * RECORD_ADDS + 512 < READS_STOP,
+               "a piece leaves room for answers");
+_Static_assert(READS_STOP + 512 <= BUFFER_LARGE, "a block holds what is answered last");
 
 /* A plain alert: type(1)=21 version(2) length(2)=2 | level(1) description(1) (RFC 8446, 6). */
 enum { ALERT = 21, ALERT_RECORD = 7 };

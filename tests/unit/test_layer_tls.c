@@ -455,6 +455,32 @@ Test(tls_layer, a_peer_that_only_asks_for_keys_costs_bounded_memory)
     free_ends(ends);
 }
 
+/* Else two ends that both have a full wire before them, and write more, would wait for each other. */
+Test(tls_layer, what_waits_to_be_written_keeps_nothing_from_being_read)
+{
+    static const uint8_t much[1024 * 1024];
+
+    for
+        EACH_LEVEL(i)
+        {
+            struct tls_ends *ends = tls_ends_talking(levels[i]);
+            struct layer *server = ends->server.top;
+            size_t n = 0;
+
+            ends->down.takes = 0;
+            cr_assert_eq(server->ops->write(server, much, sizeof much, &n), IO_OK);
+            cr_assert_gt(n, 0);
+            cr_assert_lt(n, sizeof much);
+            for (int turn = 0; turn < 100; turn++) {
+                tls_end_write_all(&ends->client, "hear me", 7);
+                expect(&ends->server, (const uint8_t *)"hear me", 7);
+                if (levels[i] == TLS_LEVEL_1_3 && turn < 10)
+                    cr_assert(layer_tls_update_keys(ends->client.top));
+            }
+            free_ends(ends);
+        }
+}
+
 /* Both change keys thousands of times, with data in between, before the other one reads at all. */
 Test(tls_layer, thousands_of_new_keys_in_both_directions_wait_to_be_read)
 {
