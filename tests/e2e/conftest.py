@@ -8,6 +8,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -22,6 +23,10 @@ from harness.socks import Client  # noqa: E402
 
 
 def pytest_configure(config):
+    # Who starts this in the background (nohup, a shell's &) may have signals ignored, which children inherit.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if not os.access(BINARY, os.X_OK) and not config.option.collectonly:
         raise pytest.UsageError(f"no daemon at {BINARY}: build it, or set PAIRSOCKSD")
 
