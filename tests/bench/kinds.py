@@ -187,14 +187,21 @@ def rate_kinds(name, text, rate, number):
             for way in ("up", "down")]
 
 
+# A rule with a rate that no stream reaches keeps nothing from its gear.
+RATED = ("pairsocksd", "haproxy", "floor")
+FAR_OFF = 10_000_000_000
+
 RATE = Suite([
+    *(Kind(f"{way}-free", way, 2400 * MB, 8, RATED,
+           [Row(f"GB {way}, 8 streams under a rule whose rate they do not reach", "CPU s", 1.0,
+                RatioTo(0.45, "haproxy"))], gear="splice", rate=FAR_OFF) for way in ("up", "down")),
     *rate_kinds("64k", "64,000", 64000, 4),
     *rate_kinds("1M", "1,000,000", MB, 4),
     *rate_kinds("100M", "100,000,000", 100 * MB, 1),
     Kind("sleep", "exchange", 1000, 1000, ("pairsocksd",),
          [Row("wake-ups for 1,000 idle connections under a rule with a rate", "a second", 1.0, AtMost(1.0, "a second"),
               "wake_ups")], measure="wake_ups", rate=MB),
-], peers.RATE, head="with `rate`")
+], peers.RATE, list(RATED), head="with `rate`")
 
 # ---- what may be below the floor (EXPERIMENTS.md)
 

@@ -283,7 +283,7 @@ UDP = {"pairsocksd": Peer(config_pairsocksd), "danted": Peer(config_danted_udp, 
        "floor": Peer(config_floor_udp, "floor_udp", is_ours=True)}
 WORKERS = {"pairsocksd": Peer(config_two_workers), "one worker": Peer(config_pairsocksd), "floor": FLOOR}
 LATENCY = {**PLAIN, "haproxy": Peer(config_haproxy_side, "haproxy", "haproxy", socks=False)}
-RATE = {"pairsocksd": Peer(config_rate)}
+RATE = {**PLAIN, "pairsocksd": Peer(config_rate)}
 EXPERIMENTS = {
     "copy": Peer(config_gear("copy"), "experiments", is_ours=True),
     "splice": Peer(config_gear("splice"), "experiments", is_ours=True),
