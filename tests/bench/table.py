@@ -74,7 +74,7 @@ def report(bench, costs):
     print("| --- | --- |" + " ---: |" * (len(heads) - 3) + " --- |")
     missed = False
     for row, figures in costs.items():
-        cells = [figure_cell(figures.get(name), len(figures) == 1) for name in names]
+        cells = [figure_cell(figures.get(name), not others or len(figures) == 1) for name in names]
         text, bad = verdict(row.goal, row, costs) if row.goal and MINE in figures else ("", False)
         missed |= bad
         line([row.what, row.unit, *cells, *ratio_cells(by_best, figures, others), text])
