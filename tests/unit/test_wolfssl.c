@@ -2,6 +2,14 @@
 #include <wolfssl/options.h>
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <wolfssl/wolfcrypt/curve25519.h>
 #include <wolfssl/wolfcrypt/random.h>
 
@@ -61,4 +69,64 @@ Test(wolfssl, a_public_key_is_the_scalar_times_the_base_point)
         cr_assert_arr_eq(made, wanted, SIZE);
     }
     wc_FreeRng(&rng);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void count_alarm(int number)
+{
+    (void)number;
+    alarms++;
+}
+
+/* getrandom(2) ends early, or has not begun, when a signal comes: the rest of the block is random, too. */
+Test(wolfssl, random_blocks_are_whole_whatever_signals_come)
+{
+    enum { BLOCK = 64 << 10, PART = 16 };
+    static const byte zeros[PART];
+    static byte blocks[2][BLOCK];
+    struct sigaction action = {.sa_handler = count_alarm}; /* no SA_RESTART */
+    struct itimerval every = {{0, 100}, {0, 100}};         /* microseconds */
+    WC_RNG rng;
+
+    cr_assert_eq(wc_InitRng(&rng), 0);
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &every, NULL), 0);
+    for (int round = 0; alarms < 100; round++) {
+        byte *made = blocks[round % 2];
+
+        memset(made, 0, BLOCK);
+        cr_assert_eq(wc_RNG_GenerateBlock(&rng, made, BLOCK), 0);
+        for (int at = 0; at < BLOCK; at += PART) {
+            cr_assert(memcmp(made + at, zeros, PART) != 0, "zeros at %d", at);
+            cr_assert(memcmp(made + at, blocks[(round + 1) % 2] + at, PART) != 0, "the same again at %d", at);
+        }
+    }
+    wc_FreeRng(&rng);
+}
+
+/* A key that is not random must not come into being: not where a filter of system calls forbids the one that it needs. */
+Test(wolfssl, what_the_kernel_does_not_give_is_an_error)
+{
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM), /* nor /dev/urandom */
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = program};
+    byte private[SIZE];
+    WC_RNG rng;
+    int made;
+
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+    made = wc_InitRng(&rng);
+    if (made == 0) {
+        made = wc_curve25519_make_priv(&rng, SIZE, private);
+        wc_FreeRng(&rng);
+    }
+    cr_assert_lt(made, 0);
 }
