@@ -11,7 +11,7 @@ from harness.targets import Listener
 from harness.tcp_table import KEEPALIVE, NO_TIMER, timer
 
 MEGABYTE = 1 << 20
-LATE = 1500  # milliseconds after a deadline that still count as on time
+LATE = 3000  # milliseconds after a deadline that still count as on time
 
 
 def check(daemon, client, error, deadline_ms):
@@ -55,19 +55,19 @@ def test_a_byte_now_and_then_does_not_put_off_handshake_timeout(pairsocks, dial)
 
 def test_greeting_and_request_share_one_handshake_timeout(pairsocks, dial):
     """The greeting is complete in time, yet does not start the time anew."""
-    daemon = pairsocks(handshake_timeout="1s")
+    daemon = pairsocks(handshake_timeout="2s")
     client = dial(daemon)
     client.drip(greeting(0, 1, 2, 3), pause=0.1)
     assert client.read(2) == b"\x05\x00"
     client.drip(request5("n" * 50, 80), pause=0.1, until_closed=True)
     client.expect_closed()
-    check(daemon, client, "timeout.handshake", 1000)
+    check(daemon, client, "timeout.handshake", 2000)
 
 
 def test_a_session_that_stands_outlives_handshake_and_connect_timeout(pairsocks, through, keep):
-    daemon = pairsocks(handshake_timeout="300ms", connect_timeout="300ms")
+    daemon = pairsocks(handshake_timeout="1s", connect_timeout="1s")
     client, target = through(daemon, keep(Listener()))
-    assert client.is_quiet(0.9) and target.is_quiet(0)
+    assert client.is_quiet(1.5) and target.is_quiet(0)
     client.send(b"still here")
     assert target.read(10) == b"still here"
 
@@ -82,14 +82,14 @@ def test_a_session_without_traffic_ends_at_idle_timeout(pairsocks, through, keep
 
 @pytest.mark.parametrize("direction", ["upload", "download"])
 def test_traffic_in_one_direction_puts_off_idle_timeout(pairsocks, through, keep, direction):
-    idle = wait.seconds(0.8)
+    idle = wait.seconds(2)
     daemon = pairsocks(idle_timeout=f"{idle * 1000:.0f}ms")
     client, target = through(daemon, keep(Listener()))
     sender, reader = (client, target) if direction == "upload" else (target, client)
-    sender.drip(bytes(12), pause=idle / 4)
+    sender.drip(bytes(12), pause=idle / 10)
     assert reader.read(12) == bytes(12)
     client.expect_closed()
-    check(daemon, client, "timeout.idle", int(3.5 * idle * 1000))
+    check(daemon, client, "timeout.idle", int(2.1 * idle * 1000))
 
 
 @pytest.mark.parametrize("first", ["client", "target"])
@@ -104,11 +104,11 @@ def test_a_half_closed_session_ends_at_half_close_timeout(pairsocks, through, ke
 
 
 def test_traffic_puts_off_half_close_timeout(pairsocks, through, keep):
-    patience = wait.seconds(0.8)
+    patience = wait.seconds(2)
     daemon = pairsocks(half_close_timeout=f"{patience * 1000:.0f}ms")
     client, target = through(daemon, keep(Listener()))
     client.finish()
-    target.drip(bytes(12), pause=patience / 4)
+    target.drip(bytes(12), pause=patience / 10)
     assert client.read(12) == bytes(12)
     target.finish()
     client.expect_end()

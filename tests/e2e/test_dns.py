@@ -108,7 +108,7 @@ def test_a_server_that_does_not_answer_is_a_timeout_at_connect_timeout(using, sc
     name = scripted.name("quiet.test", a=SILENT, aaaa=SILENT)
     start = time.monotonic()
     check(daemon, dial(daemon), protocol, name, "resolver.name.timeout")
-    assert 0.7 <= time.monotonic() - start < 0.7 + wait.seconds(1.5)
+    assert 0.7 <= time.monotonic() - start < 0.7 + wait.seconds(3)
 
 
 def test_a_slow_answer_is_waited_for(using, scripted, dial, keep):
@@ -144,7 +144,7 @@ def test_a_client_that_leaves_while_its_name_is_resolved_is_gone_at_once(using, 
     client.ask("socks5", name, 80)
     wait.until(lambda: scripted.asked(name), "the question")
     client.reset()
-    assert daemon.session(client, timeout=3)["error"] == "client.gone"
+    assert daemon.session(client)["error"] == "client.gone"
 
 
 def test_an_answer_that_comes_after_the_client_left_hurts_nobody(using, scripted, dial, keep):

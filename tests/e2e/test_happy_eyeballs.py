@@ -154,7 +154,7 @@ def test_the_attempts_that_lost_are_given_up(eager, dns, dial, keep):
     client = dial(eager)
     client.connect("socks5", name, target.port)
     target.accept()
-    wait.until(lambda: not dialing(silent.port), "the other attempt to end", timeout=2)
+    wait.until(lambda: not dialing(silent.port), "the other attempt to end")
 
 
 def test_the_target_gets_one_connection_only(eager, dns, dial, keep):

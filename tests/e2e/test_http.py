@@ -463,7 +463,7 @@ def test_half_a_head_is_408_at_handshake_timeout(pairsocks, dial, message):
     daemon = pairsocks(handshake_timeout="600ms")
     start = time.monotonic()
     _, session = refused_after(daemon, dial(daemon), message, "timeout.handshake")
-    assert 0.6 <= time.monotonic() - start < 0.6 + wait.seconds(1.5)
+    assert 0.6 <= time.monotonic() - start < 0.6 + wait.seconds(3)
     assert session["target"] == "-"
 
 

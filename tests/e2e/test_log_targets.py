@@ -163,7 +163,7 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_end(start, target):
     reader.pause()
     refused_sessions(daemon, 100)
     daemon.signal(signal.SIGTERM)
-    assert daemon.exit_code(5) == 0
+    assert daemon.exit_code(8) == 0
 
 
 def test_a_restart_of_the_reader_loses_no_line(start, keep, target):
@@ -185,7 +185,7 @@ def test_a_reader_that_never_comes_back_stops_nothing(start, keep, target):
     for _ in range(100):
         a_session(daemon, echo)
     daemon.signal(signal.SIGTERM)
-    assert daemon.exit_code(5) == 0
+    assert daemon.exit_code(8) == 0
     assert daemon.errors() == ""
 
 

@@ -163,14 +163,14 @@ def test_the_watchdog_is_fed_at_half_its_time(pairsocks, plain_manager):
 
 def test_a_worker_that_hangs_is_named_and_feeds_nothing_until_it_turns_again(pairsocks, plain_manager, stuck_worker, tmp_path):
     file = tmp_path / "stuck"
-    daemon = pairsocks(environment={**plain_manager.environment, **stuck_worker(file), "WATCHDOG_USEC": "400000"},
+    daemon = pairsocks(environment={**plain_manager.environment, **stuck_worker(file), "WATCHDOG_USEC": "1000000"},
                        daemon={"workers": 3})  # fmt: skip
     plain_manager.wait_for("WATCHDOG", "1", count=2)
     file.touch()
     record = daemon.wait_for(event="watchdog", level="error")
     assert record["message"].startswith("worker ") and "has not turned" in record["message"]
     fed = len(plain_manager.with_variable("WATCHDOG"))
-    time.sleep(1)  # two of its times: systemd would have ended it
+    time.sleep(2.1)  # two of its times: systemd would have ended it
     assert len(plain_manager.with_variable("WATCHDOG")) == fed
     assert len(daemon.records(event="watchdog")) == 1
     file.unlink()

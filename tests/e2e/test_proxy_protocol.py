@@ -399,7 +399,7 @@ def test_silence_in_or_behind_a_header_ends_at_handshake_timeout(behind, dial, m
     client = dial(daemon)
     client.send(message)
     client.expect_closed()
-    assert 0.6 <= time.monotonic() - start < 0.6 + wait.seconds(1.5)
+    assert 0.6 <= time.monotonic() - start < 0.6 + wait.seconds(3)
     assert daemon.wait_for(event="session")["error"] == "timeout.handshake"
 
 
@@ -412,16 +412,16 @@ def test_a_header_byte_by_byte_does_not_put_off_handshake_timeout(behind, dial):
 
 
 def test_header_and_request_share_one_handshake_timeout(behind, dial):
-    daemon = behind(handshake_timeout="1s")
+    daemon = behind(handshake_timeout="3s")
     client = dial(daemon)
-    assert client.drip(v1(V4), pause=0.015) < 0.95
+    assert client.drip(v1(V4), pause=0.02) < 2.9
     client.send(b"CONNECT a:80 HTTP/1.1\r\n")
     client.drip(b"X: y\r\n" * 100, pause=0.05, until_closed=True)
     assert http.refusal(client.read_to_end()).error == "timeout.handshake"
     client.close()
     record = daemon.wait_for(event="session")
     assert (record["client"], record["error"]) == (endpoint(V4), "timeout.handshake")
-    assert 1000 <= int(record["duration_ms"]) < 1000 + wait.seconds(1500)
+    assert 3000 <= int(record["duration_ms"]) < 3000 + wait.seconds(3000)
 
 
 # --- who is believed
@@ -588,7 +588,7 @@ def test_a_load_balancer_is_bound_by_max_per_host_for_itself_alone(behind, dial,
 
 def test_every_place_is_given_back_however_a_session_ends(behind, dial, keep):
     """One session, one place in the queue, one of the host: whoever keeps one keeps all others out."""
-    daemon = behind(max_per_host=1, queue=1, max_connections=1, daemon={"workers": 1}, handshake_timeout="300ms")
+    daemon = behind(max_per_host=1, queue=1, max_connections=1, daemon={"workers": 1}, handshake_timeout="800ms")
     target = keep(Echo())
     whole = v2(V4) + request("http", *target.address)
     ends = [

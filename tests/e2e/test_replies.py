@@ -56,7 +56,7 @@ def test_a_silent_target_is_reply_6_after_connect_timeout(pairsocks, dial, keep,
     target = keep(Silent())
     start = time.monotonic()
     check(daemon, dial(daemon), protocol, *target.address, 6, "system.connect.timeout")
-    assert 0.5 <= time.monotonic() - start < 0.5 + wait.seconds(1.5)
+    assert 0.5 <= time.monotonic() - start < 0.5 + wait.seconds(3)
 
 
 @pytest.mark.parametrize("protocol", ALL)

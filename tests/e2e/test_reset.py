@@ -76,8 +76,8 @@ def test_a_client_that_resets_while_its_target_is_dialed_ends_the_dial_at_once(p
     client.ask(protocol, *target.address)
     wait.until(lambda: dialing(target.port), "the dial to begin")
     client.reset()
-    assert daemon.session(client, timeout=3)["error"] == "client.gone"
-    wait.until(lambda: not dialing(target.port), "the dial to end", timeout=2)
+    assert daemon.session(client)["error"] == "client.gone"
+    wait.until(lambda: not dialing(target.port), "the dial to end")
 
 
 def test_a_client_that_only_ends_its_direction_does_not_end_the_dial(pairsocks, dial, keep):

@@ -251,7 +251,7 @@ def hello(level=None):
 
 def test_who_is_silent_or_slow_in_the_handshake_is_cut_and_nobody_else(pairsocks, dial, dial_tls, keep):
     target = keep(Echo())
-    daemon = pairsocks(**keys(), handshake_timeout="700ms")
+    daemon = pairsocks(**keys(), handshake_timeout="2s")
     lazy = [dial(daemon) for _ in range(20)]
     for i, client in enumerate(lazy):
         client.send(hello()[: 40 * (i % 4)])
@@ -261,13 +261,13 @@ def test_who_is_silent_or_slow_in_the_handshake_is_cut_and_nobody_else(pairsocks
         client.expect_closed()
         session = daemon.session(client)
         assert session["error"] == "tls.handshake.timeout"
-        assert int(session["duration_ms"]) >= 700
+        assert int(session["duration_ms"]) >= 2000
     other.send(b"still there")
     assert other.read(11) == b"still there"
 
 
 def test_who_waits_inside_tls_has_no_other_time(pairsocks, dial_tls):
-    daemon = pairsocks(**keys(), handshake_timeout="700ms")
+    daemon = pairsocks(**keys(), handshake_timeout="2s")
     client = dial_tls(daemon)
     client.send(greeting())
     assert client.read(2) == b"\x05\x00"
@@ -387,7 +387,7 @@ def test_a_handshake_over_a_reload(pairsocks, dial, keep):
 
 def test_sessions_finish_when_the_daemon_drains(pairsocks, dial, dial_tls, keep):
     target = keep(Echo())
-    daemon = pairsocks(**keys(), handshake_timeout="1s")
+    daemon = pairsocks(**keys(), handshake_timeout="2s")
     client = dial_tls(daemon)
     client.connect("socks5", target.host, target.port)
     lazy = dial(daemon)

@@ -349,7 +349,7 @@ def judged(pairsocks, associate, keep, dns):
         a = associate(daemon)
         for i, (host, port) in enumerate(datagrams):
             a.send(host, port, b"%d" % i)
-        a.sock.settimeout(0.3)
+        a.sock.settimeout(wait.seconds(1))
         with pytest.raises(TimeoutError):
             while True:
                 got.append(int(a.receive().data))
@@ -529,20 +529,20 @@ def test_the_association_ends_with_its_connection(daemon, associate, keep):
 
 
 def test_idle_timeout_counts_datagrams_of_both_ways(pairsocks, associate, keep):
-    daemon = pairsocks(idle_timeout="400ms")
+    daemon = pairsocks(idle_timeout="2s")
     target, quiet, busy = keep(Hearer()), associate(daemon), associate(daemon)
     begun = time.monotonic()
     busy.send(target.host, target.port, b"x")
     _, relay = target.receive()
     for i in range(10):
-        time.sleep(0.08)
+        time.sleep(0.3)
         target.send(b"only downwards", relay)
         busy.receive()
     assert daemon.session(quiet.client)["error"] == "timeout.idle"
     assert not daemon.records(event="session", client=busy.client.local)
     busy.client.expect_closed()
     assert daemon.session(busy.client)["error"] == "timeout.idle"
-    assert time.monotonic() - begun >= 0.8 + 0.4 - 0.05
+    assert time.monotonic() - begun >= 3 + 2 - 0.05
 
 
 def descriptors(daemon):

@@ -48,7 +48,7 @@ def test_smtp_dialogue_with_a_real_server(pairsocks, keep, smtp):
     mute = keep(Script(lambda wire: wire.send(b"220 hello\r\n")))
     servers = ", ".join(map(endpoint, (server.address, rude.address, mute.address)))
     daemon = pairsocks(upstreams={"mail": {"type": "socks5", "server": servers, "check_interval": "100ms", "check": SMTP,
-                                           "connect_timeout": "400ms"}})  # fmt: skip
+                                           "connect_timeout": "3s"}})  # fmt: skip
     assert "no answer in time at `check = expect 220`" in news(daemon, rude, "not used")
     assert "no answer in time at `check = expect 250`" in news(daemon, mute, "not used")
     wait.until(lambda: server.log.read_text().count("QUIT") >= 3, "three rounds")
@@ -99,7 +99,7 @@ def test_socks_checks_of_real_proxies_also_through_others_and_tls(pairsocks, kee
     secure = keep(Script(lambda wire: (wire.read(3), wire.send(b"\x05\0")), context=tls.server_context()))
     dns = keep(Scripted())
     dns.name("locked.test", a=["127.0.0.1"])
-    common = {"check_interval": "100ms", "check": "socks", "connect_timeout": "2s"}
+    common = {"check_interval": "100ms", "check": "socks", "connect_timeout": "5s"}
     user = {"user": login[0], "password": login[1]}
     secured = {"security": "negotiated", "server": str(secure), "type": "socks5"}
     trusted = {**secured, "authority": tls.pem("root")}

@@ -115,9 +115,9 @@ CASES = [
 
 def test_every_refusal_and_misbehaviour_has_its_name_and_the_client_a_fitting_reply(pairsocks, keep, dial):
     servers = [keep(Script(script)) for _, script, _, _ in CASES]
-    upstreams = {f"u{i}": {**CASES[i][0], "server": str(server), "connect_timeout": "1s"} for i, server in enumerate(servers)}
+    upstreams = {f"u{i}": {**CASES[i][0], "server": str(server), "connect_timeout": "4s"} for i, server in enumerate(servers)}
     daemon = pairsocks(upstreams=upstreams, listeners={
-        name: {"listen": "127.0.0.1:0", "route": name, "connect_timeout": "1500ms"} for name in upstreams})  # fmt: skip
+        name: {"listen": "127.0.0.1:0", "route": name, "connect_timeout": "6s"} for name in upstreams})  # fmt: skip
     clients = []
     for i in range(len(CASES)):  # all at once: the silent ones take their time together
         for protocol, host in (("socks5", "target.test"), ("socks4", "192.0.2.1"), ("http", "target.test")):

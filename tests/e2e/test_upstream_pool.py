@@ -154,8 +154,8 @@ def test_failure_at_any_stage_moves_on_to_the_next_server(pairsocks, keep, peer_
         keep(Script(closing)),
     ]
     good = keep(Granting())
-    upstreams = {f"u{i}": pool(endpoint(stage.address), good, connect_timeout="300ms") for i, stage in enumerate(stages)}
-    upstreams["all"] = pool(*(endpoint(stage.address) for stage in stages), good, connect_timeout="300ms")
+    upstreams = {f"u{i}": pool(endpoint(stage.address), good, connect_timeout="1500ms") for i, stage in enumerate(stages)}
+    upstreams["all"] = pool(*(endpoint(stage.address) for stage in stages), good, connect_timeout="1500ms")
     upstreams["many"] = pool(*(endpoint(keep(Refusing()).address) for _ in range(64)), good)
     daemon = pairsocks(upstreams=upstreams,
                        listeners={name: {"listen": "127.0.0.1:0", "route": name} for name in upstreams})  # fmt: skip
@@ -175,12 +175,12 @@ def test_connect_timeout_is_for_the_greeting_and_not_for_the_answer(pairsocks, k
     daemon = pairsocks(
         listeners={"slow": {"listen": "127.0.0.1:0", "route": "slow"},
                    "silent": {"listen": "127.0.0.1:0", "route": "silent"},
-                   "late": {"listen": "127.0.0.1:0", "route": "slow", "connect_timeout": "300ms"}},
-        upstreams={"slow": pool(keep(Script(slow)), connect_timeout="200ms"), "silent": pool(silent, connect_timeout="200ms")})
+                   "late": {"listen": "127.0.0.1:0", "route": "slow", "connect_timeout": "2s"}},
+        upstreams={"slow": pool(keep(Script(slow)), connect_timeout="1s"), "silent": pool(silent, connect_timeout="1s")})
     assert peer_of(daemon, "silent", code=6) == str(silent)
     assert daemon.records(listener="silent", event="session")[0]["error"] == "system.connect.timeout"
     peer_of(daemon, "late", code=6)
-    threading.Timer(0.5, held.set).start()
+    threading.Timer(1.5, held.set).start()
     peer_of(daemon, "slow")
 
 
@@ -191,7 +191,7 @@ def test_target_that_does_not_answer_is_not_the_proxys_fault(pairsocks, keep, di
             wire.send(b"\x05\0\0\x01" + bytes(6))
 
     first, second = keep(Script(script)), keep(Script(script))
-    daemon = pairsocks(route="pool", connect_timeout="300ms", upstreams={"pool": pool(first, second)})
+    daemon = pairsocks(route="pool", connect_timeout="1500ms", upstreams={"pool": pool(first, second)})
     for host, code in (("slow.test", 6), ("fast.test", 0)):
         client = dial(daemon)
         assert client.negotiate("socks5", host, 80).code == code

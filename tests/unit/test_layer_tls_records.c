@@ -289,8 +289,7 @@ static struct client connected(void)
 static void finish(struct client *c)
 {
     wc_Sha256Free(&c->transcript);
-    tls_ends_done(c->ends);
-    free(c->ends);
+    tls_ends_free(c->ends);
 }
 
 static enum io read_some(struct client *c, char *out, size_t max)

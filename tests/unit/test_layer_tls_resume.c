@@ -14,10 +14,6 @@ TestSuite(tls_resume, .timeout = 60);
 
 enum { TLS1_2_VERSION_ = 0x0303 };
 
-static const enum tls_level levels[] = {TLS_LEVEL_1_2, TLS_LEVEL_1_3};
-
-#define EACH_LEVEL(i) (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-
 static int on_send(WOLFSSL *ssl, char *bytes, int n, void *user)
 {
     struct wire_layer *wire = user;
@@ -85,8 +81,7 @@ static bool visit(WOLFSSL_CTX *ctx, WOLFSSL_SESSION **session, struct layer_tls_
         wolfSSL_SESSION_free(*session);
         *session = NULL;
         wolfSSL_free(ssl);
-        tls_ends_done(ends);
-        free(ends);
+        tls_ends_free(ends);
         return false;
     }
     cr_assert_eq(ends->server.opened, IO_OK, "%s", tls_end_error(&ends->server));
@@ -99,8 +94,7 @@ static bool visit(WOLFSSL_CTX *ctx, WOLFSSL_SESSION **session, struct layer_tls_
     wolfSSL_SESSION_free(*session);
     *session = wolfSSL_get1_session(ssl);
     wolfSSL_free(ssl);
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
     return resumed;
 }
 
@@ -142,14 +136,14 @@ Test(tls_resume, a_session_is_resumed_with_the_same_keys_also_after_a_reload)
     static const struct server server = {.name = "a", .certificate = "server"};
 
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             struct tls_ticket_keys *keys = tls_ticket_keys_new("listener");
             struct tls_context *before = server_of(&server, keys),
                                *after = server_of(&server, keys);
 
-            cr_assert(resumes(levels[i], before, before), "level %zu", i);
-            cr_assert(resumes(levels[i], before, after), "level %zu", i);
+            cr_assert(resumes(tls_levels[i], before, before), "level %zu", i);
+            cr_assert(resumes(tls_levels[i], before, after), "level %zu", i);
             tls_context_unref(before);
             tls_context_unref(after);
             tls_ticket_keys_unref(keys);
@@ -175,7 +169,7 @@ static const struct {
 Test(tls_resume, a_session_is_not_resumed_anywhere_else)
 {
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             struct tls_ticket_keys *a = tls_ticket_keys_new("a"), *b = tls_ticket_keys_new("b");
 
@@ -185,7 +179,7 @@ Test(tls_resume, a_session_is_not_resumed_anywhere_else)
                 struct tls_context *to = server_of(&apart[k].to, !to_keys          ? NULL
                                                                  : *to_keys == 'a' ? a
                                                                                    : b);
-                cr_expect(!resumes(levels[i], from, to), "%s, level %zu", apart[k].what, i);
+                cr_expect(!resumes(tls_levels[i], from, to), "%s, level %zu", apart[k].what, i);
                 tls_context_unref(from);
                 tls_context_unref(to);
             }
@@ -199,11 +193,11 @@ Test(tls_resume, tickets_survive_one_rotation_and_not_two)
     static const struct server server = {.name = "a", .certificate = "server"};
 
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             struct tls_ticket_keys *keys = tls_ticket_keys_new("listener");
             struct tls_context *context = server_of(&server, keys);
-            WOLFSSL_CTX *client = client_context(levels[i]);
+            WOLFSSL_CTX *client = client_context(tls_levels[i]);
             WOLFSSL_SESSION *session = NULL;
             struct layer_tls_options options = {.context = context};
             struct timespec now;
@@ -259,13 +253,13 @@ Test(tls_resume, a_session_of_one_name_is_not_resumed_at_another)
                                             {.name = "second", .certificate = "server"}};
 
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             struct tls_ticket_keys *keys = tls_ticket_keys_new("listener");
             struct tls_context *first = server_of(&servers[0], keys),
                                *second = server_of(&servers[1], keys);
             struct tls_names *names = tls_names_new(first);
-            WOLFSSL_CTX *client = client_context(levels[i]);
+            WOLFSSL_CTX *client = client_context(tls_levels[i]);
             WOLFSSL_SESSION *session = NULL;
             struct layer_tls_options options = {.names = names};
 

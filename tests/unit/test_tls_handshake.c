@@ -9,10 +9,6 @@
 
 TestSuite(tls_handshake, .timeout = 60);
 
-static const enum tls_level levels[] = {TLS_LEVEL_1_2, TLS_LEVEL_1_3};
-
-#define EACH_LEVEL(i) (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-
 struct sides {
     struct tls_context_options client, server; /* level: both may be left to the test */
     const char *client_certificate, *server_certificate;
@@ -84,8 +80,7 @@ static void expect_errors(struct sides s, const char *client, const char *server
     if (server)
         cr_expect_str_eq(tls_end_error(&ends->server), server, "server: %s (client: %s)",
                          tls_end_error(&ends->server), tls_end_error(&ends->client));
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
 }
 
 static const struct {
@@ -114,11 +109,11 @@ static const struct {
 Test(tls_handshake, faults_of_a_servers_certificate_have_their_names)
 {
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             for (size_t k = 0; k < sizeof server_faults / sizeof server_faults[0]; k++) {
                 struct sides s = {
-                    .client = {.level = levels[i]},
+                    .client = {.level = tls_levels[i]},
                     .server_certificate = server_faults[k].certificate,
                     .client_revoke = server_faults[k].revoke,
                     .peer_name =
@@ -136,16 +131,15 @@ Test(tls_handshake, the_server_hears_why_its_certificate_was_refused)
 
     cr_assert_eq(strncmp(tls_end_error(&ends->server), "tls.alert.", 10), 0, "%s",
                  tls_end_error(&ends->server));
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
 }
 
 Test(tls_handshake, each_allowance_lets_its_own_fault_pass)
 {
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
-            struct tls_context_options o = {.level = levels[i]};
+            struct tls_context_options o = {.level = tls_levels[i]};
 
             o.trust = (struct tls_trust_options){.allow_expired_certificates = true};
             expect_errors((struct sides){.client = o, .server_certificate = "expired"}, "none",
@@ -208,8 +202,7 @@ Test(tls_handshake, what_was_forgiven_is_not_remembered)
             tls_ends_open(ends);
             cr_expect_eq(ends->client.opened, results[i], "%s: %s", servers[i],
                          tls_end_error(&ends->client));
-            tls_ends_done(ends);
-            free(ends);
+            tls_ends_free(ends);
         }
     }
     tls_context_unref(client);
@@ -233,11 +226,11 @@ static const struct {
 Test(tls_handshake, faults_of_a_clients_certificate_have_their_names)
 {
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             for (size_t k = 0; k < sizeof client_faults / sizeof client_faults[0]; k++) {
                 struct sides s = {
-                    .client = {.level = levels[i]},
+                    .client = {.level = tls_levels[i]},
                     .client_certificate = client_faults[k].certificate,
                     .server_authority = "root.pem",
                     .server_revoke = client_faults[k].revoke,
@@ -252,8 +245,7 @@ Test(tls_handshake, faults_of_a_clients_certificate_have_their_names)
                 else
                     cr_expect_eq(strncmp(tls_end_error(&ends->client), "tls.alert.", 10), 0, "%s",
                                  tls_end_error(&ends->client));
-                tls_ends_done(ends);
-                free(ends);
+                tls_ends_free(ends);
             }
         }
 }
@@ -261,10 +253,10 @@ Test(tls_handshake, faults_of_a_clients_certificate_have_their_names)
 Test(tls_handshake, who_the_peer_is_can_be_asked)
 {
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             struct tls_ends *ends =
-                shake((struct sides){.client = {.level = levels[i], .alpn = "b,c"},
+                shake((struct sides){.client = {.level = tls_levels[i], .alpn = "b,c"},
                                      .server = {.alpn = "a,b"},
                                      .client_certificate = "alice",
                                      .server_certificate = "by-middle-chain",
@@ -287,8 +279,7 @@ Test(tls_handshake, who_the_peer_is_can_be_asked)
             cr_assert_eq(n, 1);
             cr_assert_eq(strncmp(layer_tls_alpn(ends->server.top, &n), "b", 1), 0);
             cr_assert(!layer_tls_is_resumed(ends->client.top));
-            tls_ends_done(ends);
-            free(ends);
+            tls_ends_free(ends);
         }
 }
 
@@ -308,8 +299,7 @@ Test(tls_handshake, a_name_that_any_root_may_have_signed_is_no_name)
         cr_assert_str_eq(tls_end_error(&ends->server), "none");
         cr_assert_eq(ends->server.opened, IO_OK);
         cr_assert_null(layer_tls_peer_common_name(ends->server.top));
-        tls_ends_done(ends);
-        free(ends);
+        tls_ends_free(ends);
     }
 }
 
@@ -341,8 +331,7 @@ Test(tls_handshake, a_chain_without_end_is_refused, .init = folder_enter, .fini 
     cr_assert_str_eq(tls_end_error(&ends->client), "tls.certificate.bad");
     tls_context_unref(client);
     tls_context_unref(server);
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
 }
 
 static const struct {
@@ -396,8 +385,7 @@ Test(tls_handshake, levels_are_exact_or_negotiated)
                          tls_end_error(&ends->client));
         cr_expect_str_eq(tls_end_error(&ends->server), table[i].server_error, "%zu: %s", i,
                          tls_end_error(&ends->server));
-        tls_ends_done(ends);
-        free(ends);
+        tls_ends_free(ends);
     }
 }
 
@@ -412,8 +400,8 @@ Test(tls_handshake, without_a_common_suite_or_protocol_there_is_no_connection)
                                  .server = {.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305"}},
                   "tls.alert.handshake-failure", "tls.handshake.no-common-suite");
     for
-        EACH_LEVEL(i)
-    expect_errors((struct sides){.client = {.level = levels[i], .alpn = "h2"},
+        EACH_TLS_LEVEL(i)
+    expect_errors((struct sides){.client = {.level = tls_levels[i], .alpn = "h2"},
                                  .server = {.alpn = "http/1.1"}},
                   "tls.alert.no-application-protocol", "tls.handshake.no-common-alpn");
     expect_errors((struct sides){.client = {.alpn = "h2"}}, "none", "none");

@@ -9,10 +9,6 @@
 
 TestSuite(tls_names, .timeout = 60);
 
-static const enum tls_level levels[] = {TLS_LEVEL_1_2, TLS_LEVEL_1_3};
-
-#define EACH_LEVEL(i) (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-
 Test(tls_names, a_name_comes_before_a_pattern_and_a_long_pattern_before_a_short_one)
 {
     struct tls_context *c[4];
@@ -59,18 +55,18 @@ static struct tls_ends *shake(struct tls_context *client, const struct tls_names
 Test(tls_names, each_name_has_its_certificate_and_its_policy)
 {
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
             struct tls_context *open = tls_test_context(TLS_SERVER, "server", NULL);
             struct tls_context *closed = tls_test_context(TLS_SERVER, "second", "root.pem");
             struct tls_context *stranger = tls_test_context_of((struct tls_context_options){
                 .role = TLS_CLIENT,
-                .level = levels[i],
+                .level = tls_levels[i],
                 .trust = {.authority = tls_test_path("root.pem")},
             });
             struct tls_context *alice = tls_test_context_of((struct tls_context_options){
                 .role = TLS_CLIENT,
-                .level = levels[i],
+                .level = tls_levels[i],
                 .certificate = tls_test_path("alice.pem"),
                 .private_key = tls_test_path("alice.key"),
                 .trust = {.authority = tls_test_path("root.pem")},
@@ -101,8 +97,7 @@ Test(tls_names, each_name_has_its_certificate_and_its_policy)
                                          "%zu: %s", k, tls_end_error(&ends->client));
                     else
                         cr_expect_eq(strncmp(tls_end_error(&ends->client), "tls.alert.", 10), 0);
-                    tls_ends_done(ends);
-                    free(ends);
+                    tls_ends_free(ends);
                 }
             }
             tls_names_free(names);
@@ -128,8 +123,7 @@ Test(tls_names, what_is_no_hello_is_left_to_the_library)
     cr_assert_eq(ends->down.bytes[0], 21, "an alert");
     tls_names_free(names);
     tls_context_unref(open);
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
 }
 
 /* ---- the ClientHello */
@@ -148,8 +142,7 @@ static size_t hello_of(const char *name, enum tls_level level, uint8_t *out)
     n = ends->up.end;
     memcpy(out, ends->up.bytes, n);
     tls_context_unref(client);
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
     return n;
 }
 
@@ -159,18 +152,18 @@ Test(tls_names, the_name_of_a_hello_is_found_at_every_split)
     struct client_hello hello;
 
     for
-        EACH_LEVEL(i)
+        EACH_TLS_LEVEL(i)
         {
-            size_t n = hello_of("some.name.test", levels[i], bytes);
+            size_t n = hello_of("some.name.test", tls_levels[i], bytes);
 
             for (size_t k = 0; k < n; k++)
                 cr_assert_eq(client_hello_parse(bytes, k, &hello), PARSE_MORE, "%zu of %zu", k, n);
             cr_assert_eq(client_hello_parse(bytes, n, &hello), PARSE_DONE);
             cr_assert_str_eq(hello.name, "some.name.test");
             cr_assert_eq(hello.version, 0x0303);
-            cr_assert_eq(hello.offers_1_2, levels[i] == TLS_LEVEL_1_2);
-            cr_assert_eq(hello.offers_1_3, levels[i] == TLS_LEVEL_1_3);
-            n = hello_of("::1", levels[i], bytes);
+            cr_assert_eq(hello.offers_1_2, tls_levels[i] == TLS_LEVEL_1_2);
+            cr_assert_eq(hello.offers_1_3, tls_levels[i] == TLS_LEVEL_1_3);
+            n = hello_of("::1", tls_levels[i], bytes);
             cr_assert_eq(client_hello_parse(bytes, n, &hello), PARSE_DONE);
             cr_assert_str_eq(hello.name, "");
         }

@@ -26,8 +26,7 @@ static bool shake(struct shared *s, struct tls_context *client, const char *name
                  (struct layer_tls_options){.context = client, .peer_name = name});
     tls_end_push(ends, &ends->server, (struct layer_tls_options){.names = s->names});
     ok = tls_ends_open(ends);
-    tls_ends_done(ends);
-    free(ends);
+    tls_ends_free(ends);
     return ok;
 }
 

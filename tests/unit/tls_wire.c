@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const enum tls_level tls_levels[] = {TLS_LEVEL_1_2, TLS_LEVEL_1_3};
+
 static enum io wire_open(struct layer *layer)
 {
     (void)layer;
@@ -115,12 +117,13 @@ static void done_end(struct tls_end *end)
     }
 }
 
-void tls_ends_done(struct tls_ends *ends)
+void tls_ends_free(struct tls_ends *ends)
 {
     done_end(&ends->client);
     done_end(&ends->server);
     cr_assert_eq(ends->pool.lent, 0, "a block was not given back");
     buffer_pool_done(&ends->pool);
+    free(ends);
 }
 
 void tls_end_push(struct tls_ends *ends, struct tls_end *end, struct layer_tls_options options)
@@ -237,6 +240,17 @@ enum io tls_end_read_all(struct tls_end *end, uint8_t *out, size_t max, size_t *
     } while ((result == IO_OK || (result == IO_AGAIN && end->top->holds)) && total < max);
     *ret_n = total;
     return result;
+}
+
+void tls_end_expect(struct tls_end *end, const void *expected, size_t n)
+{
+    static uint8_t got[WIRE_MAX];
+    size_t received;
+    enum io result = tls_end_read_all(end, got, n, &received);
+
+    cr_assert_eq(result, IO_OK, "%s", tls_end_error(end));
+    cr_assert_eq(received, n);
+    cr_assert(memcmp(got, expected, n) == 0, "%zu bytes came out changed", n);
 }
 
 void tls_end_write_all(struct tls_end *end, const void *bytes, size_t n)

@@ -40,9 +40,13 @@ struct tls_ends {
     struct buffer_pool pool;
 };
 
-/* Two ends over an empty wire that takes everything; no TLS yet. free() it after tls_ends_done(). */
+/* for EACH_TLS_LEVEL(i): tls_levels[i] is TLS 1.2, then 1.3. */
+extern const enum tls_level tls_levels[2];
+#define EACH_TLS_LEVEL(i) (size_t i = 0; i < sizeof tls_levels / sizeof tls_levels[0]; i++)
+
+/* Two ends over an empty wire that takes everything; no TLS yet. */
 struct tls_ends *tls_ends_new(void);
-void tls_ends_done(struct tls_ends *ends);
+void tls_ends_free(struct tls_ends *ends);
 
 /* Puts a TLS layer on top of an end. */
 void tls_end_push(struct tls_ends *ends, struct tls_end *end, struct layer_tls_options options);
@@ -65,6 +69,9 @@ struct tls_ends *tls_ends_talking(enum tls_level level);
 
 /* What the layer says; all bytes until it does not say OK. */
 enum io tls_end_read_all(struct tls_end *end, uint8_t *out, size_t max, size_t *ret_n);
+
+/* Reads so many bytes; fails the test unless they are these. */
+void tls_end_expect(struct tls_end *end, const void *expected, size_t n);
 
 /* Writes all, flushing, the wire being large enough; fails the test else. */
 void tls_end_write_all(struct tls_end *end, const void *bytes, size_t n);
