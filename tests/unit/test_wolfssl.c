@@ -99,7 +99,8 @@ Test(wolfssl, random_blocks_are_whole_whatever_signals_come)
         cr_assert_eq(wc_RNG_GenerateBlock(&rng, made, BLOCK), 0);
         for (int at = 0; at < BLOCK; at += PART) {
             cr_assert(memcmp(made + at, zeros, PART) != 0, "zeros at %d", at);
-            cr_assert(memcmp(made + at, blocks[(round + 1) % 2] + at, PART) != 0, "the same again at %d", at);
+            cr_assert(memcmp(made + at, blocks[(round + 1) % 2] + at, PART) != 0,
+                      "the same again at %d", at);
         }
     }
     wc_FreeRng(&rng);
