@@ -71,6 +71,7 @@ static enum io tcp_peek(struct layer *layer, void *out, size_t n, size_t *ret_n)
 static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
 {
     struct layer_tcp *tcp = (struct layer_tcp *)layer;
+    int flags = MSG_NOSIGNAL | (layer->more_follows ? MSG_MORE : 0);
     ssize_t sent;
 
     if (tcp->nagle != NAGLE_OFF && tcp->nagle++ == NAGLE_WROTE_ONCE) {
@@ -79,7 +80,7 @@ static enum io tcp_write(struct layer *layer, const void *bytes, size_t n, size_
         setsockopt(tcp->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     }
     do
-        sent = send(tcp->fd, bytes, n, MSG_NOSIGNAL);
+        sent = send(tcp->fd, bytes, n, flags);
     while (sent < 0 && errno == EINTR);
     return write_result(layer, sent, ret_n);
 }

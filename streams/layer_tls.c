@@ -12,9 +12,11 @@
 /* So much is encrypted before the layer below is called. */
 enum { WRITE_PIECE = 64 * 1024 };
 
-/* Of the stream in a record, and what TLS adds to it, both at most (RFC 8446, 5.2; RFC 5246, 6.2.3). */
-enum { RECORD_HOLDS = 16 * 1024, RECORD_ADDS = 64 };
-_Static_assert(WRITE_PIECE + WRITE_PIECE / RECORD_HOLDS * RECORD_ADDS + 512 < LAYER_TLS_READS_STOP,
+/* Of the stream in a record, and what TLS adds to it, both at most (RFC 8446, 5.2; RFC 5246, 6.2.3). Before a piece there
+ * may be a ticket, behind it an answer. */
+enum { RECORD_HOLDS = 16 * 1024, RECORD_ADDS = 64, TICKET_AND_ANSWER = 512 };
+_Static_assert(WRITE_PIECE + WRITE_PIECE / RECORD_HOLDS * RECORD_ADDS + TICKET_AND_ANSWER <
+                   LAYER_TLS_READS_STOP,
                "two ends that have both written a piece would wait for each other");
 
 const char layer_tls_name[] = "tls";
@@ -95,6 +97,16 @@ static enum io tls_read(struct layer *layer, void *out, size_t n, size_t *ret_n)
     return result == IO_ERROR ? layer_tls_fail(tls, tls->later) : result;
 }
 
+/* A server's ticket for the next session (RFC 8446, 4.6.1) goes along with what it says first, not in a packet of its
+ * own. */
+static bool give_ticket(struct layer_tls *tls)
+{
+    bool owes = tls->owes_ticket;
+
+    tls->owes_ticket = false;
+    return !owes || wolfSSL_send_SessionTicket(tls->ssl) == WOLFSSL_SUCCESS;
+}
+
 static enum io tls_write(struct layer *layer, const void *bytes, size_t n, size_t *ret_n)
 {
     struct layer_tls *tls = (struct layer_tls *)layer;
@@ -108,7 +120,8 @@ static enum io tls_write(struct layer *layer, const void *bytes, size_t n, size_
         size_t piece = n - taken < WRITE_PIECE ? n - taken : WRITE_PIECE;
 
         buffer_reserve(&tls->out, tls->pool, piece < BUFFER_SMALL / 2 ? piece : BUFFER_LARGE);
-        if (wolfSSL_write(tls->ssl, (const uint8_t *)bytes + taken, (int)piece) != (int)piece) {
+        if (!give_ticket(tls) ||
+            wolfSSL_write(tls->ssl, (const uint8_t *)bytes + taken, (int)piece) != (int)piece) {
             buffer_consume(&tls->out, tls->pool, 0);
             return layer_tls_fail(tls, layer_tls_reason(tls, FATAL_ERROR));
         }
@@ -131,10 +144,14 @@ static enum io tls_end(struct layer *layer)
 
     if (!tls->is_open)
         return layer_tls_fail_of(tls, ERROR_STREAM_BAD_STATE);
-    if (!tls->sent_end)
+    if (!tls->sent_end) {
+        give_ticket(tls); /* if it cannot: who is at the end needs no reason */
         wolfSSL_shutdown(tls->ssl);
+    }
     tls->sent_end = true;
+    layer->below->more_follows = true;
     result = layer_tls_flush(layer);
+    layer->below->more_follows = false;
     return result == IO_OK ? layer->below->ops->end(layer->below) : result;
 }
 

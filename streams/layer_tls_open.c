@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VERSION_TLS_1_3 = 0x0304 }; /* RFC 8446, 4.2.1 */
+
 /* The session of a context that is known. */
 static bool begin_session(struct layer_tls *tls)
 {
@@ -90,6 +92,8 @@ static enum io opened(struct layer_tls *tls)
         return layer_tls_fail_of(tls,
                                  ERROR_TLS_CERTIFICATE_BAD); /* it finished without asking us */
     tls->is_open = true;
+    tls->owes_ticket =
+        tls_context_gives_tickets(tls->context) && wolfSSL_version(tls->ssl) == VERSION_TLS_1_3;
     tls->layer.holds = buffer_waiting(&tls->in) > 0;
     if (judgement->common_name[0])
         tls->common_name = strdup(judgement->common_name);

@@ -39,8 +39,9 @@ struct layer_tls {
     bool below_failed;
     bool has_sent; /* anything at all */
     bool is_open;
-    bool got_end;  /* close_notify came */
-    bool sent_end; /* close_notify went out, nothing may follow it */
+    bool owes_ticket; /* a server of TLS 1.3 that has said nothing yet */
+    bool got_end;     /* close_notify came */
+    bool sent_end;    /* close_notify went out, nothing may follow it */
 };
 
 /* ---- layer_tls_queue.c: between wolfSSL and the layer below */

@@ -264,7 +264,8 @@ static bool set_tickets(struct tls_context *context, const struct tls_context_op
     return set_ticket_scope(context, options) &&
            wolfSSL_CTX_set_TicketEncCb(wolfssl, on_ticket) == WOLFSSL_SUCCESS &&
            wolfSSL_CTX_set_TicketEncCtx(wolfssl, context) == WOLFSSL_SUCCESS &&
-           wolfSSL_CTX_set_TicketHint(wolfssl, TLS_TICKET_PERIOD) == WOLFSSL_SUCCESS;
+           wolfSSL_CTX_set_TicketHint(wolfssl, TLS_TICKET_PERIOD) == WOLFSSL_SUCCESS &&
+           wolfSSL_CTX_set_num_tickets(wolfssl, 0) == WOLFSSL_SUCCESS; /* see give_ticket() */
 }
 
 /* ---- the context */
@@ -348,6 +349,11 @@ int64_t tls_context_expires(const struct tls_context *context)
 bool tls_context_is_server(const struct tls_context *context)
 {
     return context->role == TLS_SERVER;
+}
+
+bool tls_context_gives_tickets(const struct tls_context *context)
+{
+    return context->tickets != NULL;
 }
 
 bool tls_context_judges(const struct tls_context *context)

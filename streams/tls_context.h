@@ -51,6 +51,10 @@ int64_t tls_context_expires(const struct tls_context *context);
 
 bool tls_context_is_server(const struct tls_context *context);
 
+/* A server's, with `ticket_keys` that are used. TLS 1.2 has the ticket in its handshake; in TLS 1.3 the layer sends it
+ * later. */
+bool tls_context_gives_tickets(const struct tls_context *context);
+
 /* Is the peer's certificate judged? Always for a client; for a server if it has an authority. */
 bool tls_context_judges(const struct tls_context *context);
 

@@ -79,6 +79,20 @@ Test(tls_layer, an_end_is_told_and_the_other_direction_goes_on)
         }
 }
 
+/* One packet takes both. */
+Test(tls_layer, close_notify_is_said_to_be_followed_by_the_end_and_nothing_else_is)
+{
+    struct tls_ends *ends = tls_ends_talking(TLS_LEVEL_1_3);
+
+    tls_end_write_all(&ends->client, "x", 1);
+    cr_assert(!ends->up.more_follows);
+    cr_assert_eq(ends->client.top->ops->end(ends->client.top), IO_OK);
+    cr_assert(ends->up.more_follows);
+    cr_assert(ends->up.has_ended);
+    cr_assert(!ends->client.wire.layer.more_follows);
+    tls_ends_free(ends);
+}
+
 Test(tls_layer, a_cut_is_an_error_after_all_that_was_authenticated)
 {
     for

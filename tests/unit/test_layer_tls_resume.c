@@ -98,6 +98,21 @@ static bool visit(WOLFSSL_CTX *ctx, WOLFSSL_SESSION **session, struct layer_tls_
     return resumed;
 }
 
+/* A handshake, up to where neither end has more to say by itself. */
+static WOLFSSL *meet(WOLFSSL_CTX *ctx, struct tls_ends *ends, struct tls_context *server)
+{
+    WOLFSSL *ssl = wolfSSL_new(ctx);
+
+    wolfSSL_SetIOReadCtx(ssl, &ends->client.wire);
+    wolfSSL_SetIOWriteCtx(ssl, &ends->client.wire);
+    tls_end_push(ends, &ends->server, (struct layer_tls_options){.context = server});
+    for (int i = 0; i < 10 && wolfSSL_connect(ssl) != WOLFSSL_SUCCESS; i++)
+        tls_ends_open(ends);
+    tls_ends_open(ends);
+    cr_assert_eq(ends->server.opened, IO_OK, "%s", tls_end_error(&ends->server));
+    return ssl;
+}
+
 struct server {
     const char *keys_of, *name, *certificate, *authority, *alpn;
 };
@@ -242,6 +257,47 @@ Test(tls_resume, keys_rotate_by_themselves_and_are_forgotten)
     cr_assert(
         tls_ticket_seal(keys, scope, now + TLS_TICKET_PERIOD * 3, later, iv, tag, out, sizeof out));
     cr_assert(memcmp(name, later, sizeof name) != 0);
+    tls_ticket_keys_unref(keys);
+}
+
+/* A packet less for each handshake. Who is only sent an end gets it all the same. */
+Test(tls_resume, a_ticket_travels_with_the_first_bytes_or_with_the_end)
+{
+    static const struct server server = {.name = "a", .certificate = "server"};
+    struct tls_ticket_keys *keys = tls_ticket_keys_new("listener");
+    struct tls_context *context = server_of(&server, keys);
+    WOLFSSL_CTX *client = client_context(TLS_LEVEL_1_3);
+
+    for (int only_end = 0; only_end < 2; only_end++) {
+        struct tls_ends *ends = tls_ends_new();
+        WOLFSSL *ssl = meet(client, ends, context);
+        WOLFSSL_SESSION *session;
+        unsigned writes = ends->down.writes;
+        char byte;
+
+        cr_assert_eq(ends->down.begin, ends->down.end, "something came behind the handshake");
+        if (only_end) {
+            cr_assert_eq(ends->server.top->ops->end(ends->server.top), IO_OK);
+            cr_assert_leq(wolfSSL_read(ssl, &byte, 1), 0);
+        } else {
+            tls_end_write_all(&ends->server, "x", 1);
+            cr_assert_eq(wolfSSL_read(ssl, &byte, 1), 1);
+        }
+        cr_assert_eq(ends->down.writes, writes + 1);
+        if (!only_end) { /* there is one ticket */
+            size_t before = ends->down.end;
+
+            tls_end_write_all(&ends->server, "x", 1);
+            cr_assert_leq(ends->down.end - before, 32);
+        }
+        session = wolfSSL_get1_session(ssl);
+        cr_assert(visit(client, &session, (struct layer_tls_options){.context = context}, NULL));
+        wolfSSL_SESSION_free(session);
+        wolfSSL_free(ssl);
+        tls_ends_free(ends);
+    }
+    wolfSSL_CTX_free(client);
+    tls_context_unref(context);
     tls_ticket_keys_unref(keys);
 }
 

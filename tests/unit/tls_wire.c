@@ -58,6 +58,7 @@ static enum io wire_write(struct layer *layer, const void *bytes, size_t n, size
     if (n == 0)
         return IO_AGAIN;
     cr_assert(!wire->has_ended, "written after the end");
+    wire->more_follows = layer->more_follows;
     memcpy(wire->bytes + wire->end, bytes, n);
     wire->end += n;
     wire->takes -= n;

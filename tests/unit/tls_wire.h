@@ -16,6 +16,7 @@ struct wire {
     bool again_often; /* every other read says AGAIN */
     bool said_again;
     bool has_ended;
+    bool more_follows; /* as the last write said */
     unsigned fails_at; /* the Nth read or write fails with a reset; 0 = none */
     unsigned reads, writes;
 };
