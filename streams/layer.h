@@ -68,8 +68,7 @@ struct layer {
     uint8_t write_waits;
     uint8_t flush_waits; /* INTEREST_NONE: nothing to flush */
     bool holds;
-    bool
-        more_follows; /* set by the layer above around a write that another one, or the end, follows at once */
+    bool more_follows; /* set from above: what is written now is followed by more, or by the end */
 };
 
 #endif

@@ -2,7 +2,7 @@
  * It judges a peer's whole chain at once, by itself, because wolfSSL's own check leaves out
  * revocation where a verify callback forgave an expired certificate, never looks at the dates of
  * a root again, and keeps every forgiven authority for all later peers. wolfSSL is asked for the
- * signatures only. Immutable once loaded; any thread. Called by tls_context.c and layer_tls.c. */
+ * signatures only. Immutable once loaded; any thread. Called by tls_context*.c. */
 #ifndef PAIRSOCKS_TLS_TRUST_H
 #define PAIRSOCKS_TLS_TRUST_H
 

@@ -1,7 +1,7 @@
 /* x509.h - what our checks need to know of a certificate and of a revocation list (RFC 5280): their
  * names, dates, serial numbers and limits. Pure: bytes in, spans into the same bytes out; no
  * clock, no allocation, no signature is checked here (tls_trust.c does that). Called by
- * tls_trust.c and tls_context.c. */
+ * tls_trust.c and tls_context*.c. */
 #ifndef PAIRSOCKS_X509_H
 #define PAIRSOCKS_X509_H
 

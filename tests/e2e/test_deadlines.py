@@ -82,7 +82,7 @@ def test_a_session_without_traffic_ends_at_idle_timeout(pairsocks, through, keep
 
 @pytest.mark.parametrize("direction", ["upload", "download"])
 def test_traffic_in_one_direction_puts_off_idle_timeout(pairsocks, through, keep, direction):
-    idle = wait.seconds(2)
+    idle = 2
     daemon = pairsocks(idle_timeout=f"{idle * 1000:.0f}ms")
     client, target = through(daemon, keep(Listener()))
     sender, reader = (client, target) if direction == "upload" else (target, client)
@@ -104,7 +104,7 @@ def test_a_half_closed_session_ends_at_half_close_timeout(pairsocks, through, ke
 
 
 def test_traffic_puts_off_half_close_timeout(pairsocks, through, keep):
-    patience = wait.seconds(2)
+    patience = 2
     daemon = pairsocks(half_close_timeout=f"{patience * 1000:.0f}ms")
     client, target = through(daemon, keep(Listener()))
     client.finish()

@@ -16,7 +16,7 @@ from harness.targets import Echo, Listener, Refusing
 
 pytestmark = pytest.mark.slow
 GIGABYTE = 1 << 30
-SOAK_SECONDS = float(os.environ.get("PAIRSOCKS_SOAK_SECONDS") or 60)
+SOAK_SECONDS = float(os.environ.get("PAIRSOCKS_SOAK_SECONDS") or 30)
 
 
 def stream(wire, total, seed):
